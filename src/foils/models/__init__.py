@@ -1,0 +1,1 @@
+"""Adapters to models: encoders, rerankers, and the cache of their vectors."""

@@ -1,0 +1,82 @@
+"""The contracts that models and engines fulfil."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foils.collection import Collection
+
+Role = Literal["query", "document"]
+Unit = Literal["cos", "dot", "bm25", "logit", "prob"]
+Advance = Callable[[int], None]
+
+
+class Engine(Protocol):
+    """Where heavy row-wise work runs, where vectors are cached, and how progress is shown."""
+
+    @property
+    def cache(self) -> Path | None:
+        """Folder of the embedding cache; null: nothing is kept."""
+        ...
+
+    def map(
+        self, load: Callable[[], Callable[[Sequence[Any]], Sequence[Any]]], rows: Sequence[Any], batch: int, title: str
+    ) -> list[Any]:
+        """Load the work where it runs, apply it to batches of rows, and give the results in the order of the rows."""
+        ...
+
+    def track(self, title: str, total: int, unit: str = "") -> AbstractContextManager[Advance]:
+        """Show progress on stderr: ``with engine.track("encode", n, "documents") as advance: advance(64)``."""
+        ...
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """Texts to vectors. Frozen dataclasses: their fields are their options."""
+
+    @property
+    def unit(self) -> Literal["cos", "dot"]:
+        """What an inner product of two vectors means; ``cos`` promises unit rows."""
+        ...
+
+    def check(self) -> None:
+        """Raise a FoilsError if a path or a package is missing; loads nothing heavy."""
+        ...
+
+    def facts(self) -> dict[str, str]:
+        """What the ledger records: versions, precision, fingerprint of weights. Called after use."""
+        ...
+
+    def vectors(
+        self, collection: Collection, role: Role, rows: NDArray[np.uint32] | None, engine: Engine
+    ) -> NDArray[np.float32]:
+        """Vectors (n, d) float32 of the given rows (null: all) of queries or documents, in their order."""
+        ...
+
+
+@runtime_checkable
+class Scorer(Protocol):
+    """Pairs of texts to scores, for instance a cross-encoder."""
+
+    @property
+    def unit(self) -> Unit:
+        """Unit of the scores."""
+        ...
+
+    def check(self) -> None:
+        """Raise a FoilsError if a path or a package is missing; loads nothing heavy."""
+        ...
+
+    def facts(self) -> dict[str, str]:
+        """What the ledger records. Called after use."""
+        ...
+
+    def scores(self, queries: Sequence[str], documents: Sequence[str], engine: Engine) -> NDArray[np.float32]:
+        """Scores (n,) float32 of n pairs."""
+        ...

@@ -1,0 +1,119 @@
+"""Every method by name: ``name -> "module:Class"``, loaded on demand; other packages add theirs as entry points."""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import entry_points
+from typing import Any
+
+from foils.errors import RecipeError
+
+GROUP = "foils.methods"
+
+METHODS: dict[str, dict[str, str]] = {
+    "source": {
+        "bm25": "foils.sources.bm25:Bm25",
+        "dense": "foils.sources.dense:Dense",
+        "random": "foils.sources.random:Random",
+        "links": "foils.sources.links:Links",
+        "walk": "foils.sources.walk:Walk",
+        "attribute": "foils.sources.attribute:Attribute",
+        "clusters": "foils.sources.clusters:Clusters",
+        "run-file": "foils.sources.runs:RunFile",
+        "supplied": "foils.sources.supplied:Supplied",
+    },
+    "encoder": {
+        "lsa": "foils.models.lsa:Lsa",
+        "sentence-encoder": "foils.models.encoder:SentenceEncoder",
+        "vectors": "foils.models.vectors:Vectors",
+    },
+    "scorer": {
+        "reranker": "foils.models.reranker:Reranker",
+    },
+    "score": {
+        "similarity": "foils.score:Similarity",
+        "rerank": "foils.score:Rerank",
+        "rrf": "foils.score:Rrf",
+        "z-score": "foils.score:ZScore",
+    },
+    "rule": {
+        "shift": "foils.rules:Shift",
+        "rank-window": "foils.rules:RankWindow",
+        "top-k-abs": "foils.rules:TopKAbs",
+        "score-range": "foils.rules:ScoreRange",
+        "margin-pos": "foils.rules:MarginPos",
+        "perc-pos": "foils.rules:PercPos",
+        "band": "foils.rules:Band",
+        "uni-me": "foils.rules:UniMe",
+        "uni-me-v2": "foils.rules:UniMeV2",
+        "mm-embed": "foils.rules:MmEmbed",
+        "ecdf-threshold": "foils.rules:EcdfThreshold",
+        "known-positive": "foils.dedup:KnownPositive",
+        "exact-duplicate": "foils.dedup:ExactDuplicate",
+        "near-duplicate": "foils.dedup:NearDuplicate",
+        "same-source": "foils.dedup:SameSource",
+        "answer-string": "foils.dedup:AnswerString",
+    },
+    "sampler": {
+        "top": "foils.select:Top",
+        "uniform": "foils.select:Uniform",
+        "sim-ans": "foils.select:SimAns",
+        "stride": "foils.select:Stride",
+        "top-one-sampled": "foils.select:TopOneSampled",
+        "deb-cse": "foils.select:DebCse",
+        "mmr": "foils.diverse:Mmr",
+        "k-means": "foils.diverse:KMeans",
+        "quota": "foils.select:Quota",
+    },
+    "control": {
+        "reuse-cap": "foils.limits:ReuseCap",
+        "deepen": "foils.limits:Deepen",
+    },
+    "weight": {
+        "uniform-weight": "foils.weigh:UniformWeight",
+        "agreement": "foils.weigh:Agreement",
+        "rank-weight": "foils.weigh:RankWeight",
+        "score-weight": "foils.weigh:ScoreWeight",
+    },
+}
+
+
+def names() -> dict[str, str]:
+    """Every method's name and kind, entry points of other packages included."""
+    found = {name: kind for kind, methods in METHODS.items() for name in methods}
+    for point in entry_points(group=GROUP):
+        found.setdefault(point.name, "plugin")
+    return found
+
+
+def load(name: str) -> Any:
+    """The class of a method.
+
+    Raises:
+        RecipeError: no method has this name; lists the nearest ones.
+    """
+    for methods in METHODS.values():
+        if name in methods:
+            module, _, attribute = methods[name].partition(":")
+            return getattr(importlib.import_module(module), attribute)
+    for point in entry_points(group=GROUP):
+        if point.name == name:
+            return point.load()
+    raise RecipeError(f"no method is called {name!r}; known: {', '.join(sorted(names()))}")
+
+
+def name_of(method: object) -> str:
+    """The registered name of a method's class.
+
+    Raises:
+        RecipeError: the class is not registered, so a recipe file could not name it.
+    """
+    path = f"{type(method).__module__}:{type(method).__qualname__}"
+    for methods in METHODS.values():
+        for name, target in methods.items():
+            if target == path:
+                return name
+    for point in entry_points(group=GROUP):
+        if point.value == path:
+            return point.name
+    raise RecipeError(f"{path} is not registered, so a recipe cannot name it; add an entry point in group {GROUP!r}")
