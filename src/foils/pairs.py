@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -137,9 +138,10 @@ class Pairs:
         rows = index.filter("live")["row"].to_numpy()
         keep = np.zeros(self.frame.height, dtype=np.bool_)
         live = self.frame[rows]
-        bounds = np.flatnonzero(np.diff(live["query"].to_numpy(), prepend=-1, append=-1).astype(np.int64))
-        for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
-            keep[rows[start:stop]] = choose(live[int(start) : int(stop)])
+        queries = live["query"].to_numpy().astype(np.int64)
+        bounds = np.flatnonzero(np.diff(queries, prepend=-1, append=-1)).tolist()
+        for start, stop in pairwise(bounds):
+            keep[rows[start:stop]] = choose(live[start:stop])
         return keep
 
     def negatives(self) -> pl.DataFrame:

@@ -97,7 +97,7 @@ class Source(Step):
 
     @abstractmethod
     def find(self, pairs: Pairs, engine: Engine) -> pl.DataFrame:
-        """Candidates of ``pairs.queries``: ``query`` u32, ``doc`` u32, ``rank`` i32 from 1 and, if scored, ``score`` f32."""
+        """Candidates of ``pairs.queries``: ``query`` u32, ``doc`` u32, ``rank`` i32, if scored ``score`` f32."""
 
     def fill(self, pairs: Pairs, engine: Engine) -> pl.Series | None:
         """This source's score for every row of the table, or null if only a search can give it."""
