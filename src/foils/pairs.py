@@ -25,9 +25,10 @@ BASE: dict[str, pl.DataType] = {
     "judged_by": pl.Categorical(),
     "p_relevant": pl.Float32(),
     "weight": pl.Float32(),
+    "filled": pl.Categorical(),
 }
-UNITS = ("cos", "dot", "bm25", "logit", "prob", "z", "rrf")
-BOUNDS = {"cos": (-1.0, 1.0), "prob": (0.0, 1.0)}
+UNITS = ("cos", "dot", "bm25", "logit", "prob", "z", "rrf", "jaccard")
+BOUNDS = {"cos": (-1.0, 1.0), "prob": (0.0, 1.0), "jaccard": (0.0, 1.0)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,10 +39,12 @@ class Pairs:
         frame: columns of ``BASE``; ``rank.<source>`` i32 (1 = best, null = not found by that source);
             ``<unit>.<name>`` f32 scores, the unit one of ``UNITS``.
         collection: what the row numbers ``query`` and ``doc`` stand for.
+        soft: the reasons that a sampler may relax when too few candidates survive.
     """
 
     frame: pl.DataFrame
     collection: Collection
+    soft: frozenset[str] = frozenset()
 
     @staticmethod
     def start(collection: Collection) -> Pairs:
@@ -63,6 +66,12 @@ class Pairs:
     def sources(self) -> tuple[str, ...]:
         """Names of the sources that have contributed, in order."""
         return tuple(c.removeprefix("rank.") for c in self.frame.columns if c.startswith("rank."))
+
+    @property
+    def best_rank(self) -> pl.Expr:
+        """The best rank that any source gave."""
+        ranks = [f"rank.{s}" for s in self.sources]
+        return pl.min_horizontal(ranks) if ranks else pl.lit(None, dtype=pl.Int32)
 
     @property
     def scores(self) -> tuple[str, ...]:
@@ -87,7 +96,7 @@ class Pairs:
         frame = self.frame.drop([c for c in columns.values() if c in self.frame.columns])
         merged = frame.join(found, on=["query", "doc"], how="full", coalesce=True).sort("query", "doc")
         merged = merged.with_columns(pl.col("positive").fill_null(value=False))
-        return Pairs(self._mark_judged(merged), self.collection)
+        return replace(self, frame=self._mark_judged(merged))
 
     def with_column(self, name: str, values: pl.Series | pl.Expr) -> Pairs:
         """Add or replace a column; scores must be finite and within the range of their unit."""
@@ -97,13 +106,27 @@ class Pairs:
             check_scores(frame[name], name)
         return replace(self, frame=frame)
 
-    def drop(self, where: pl.Expr, reason: str) -> Pairs:
-        """Take live negatives out for a stated reason; a comparison that cannot be made (null) drops too."""
+    def drop(self, where: pl.Expr, reason: str, *, soft: bool = False) -> Pairs:
+        """Take live negatives out for a stated reason; a comparison that cannot be made (null) drops too.
+
+        Args:
+            where: true for the rows that go.
+            reason: written to ``dropped``.
+            soft: a sampler may take these rows back under its policy ``relax``.
+        """
         out = self.live & where.fill_null(value=True)
-        label = pl.lit(reason, dtype=pl.Categorical)
-        return replace(
-            self, frame=self.frame.with_columns(dropped=pl.when(out).then(label).otherwise(pl.col("dropped")))
-        )
+        dropped = pl.when(out).then(pl.lit(reason, dtype=pl.Categorical)).otherwise(pl.col("dropped"))
+        frame = self.frame.with_columns(dropped=dropped)
+        return replace(self, frame=frame, soft=self.soft | {reason} if soft else self.soft)
+
+    def take_back(self, rows: NDArray[np.uint32], how: str) -> Pairs:
+        """Bring dropped rows back, marked in ``filled``."""
+        back = np.zeros(self.frame.height, dtype=np.bool_)
+        back[rows] = True
+        mask = pl.lit(pl.Series(back))
+        mark = pl.when(mask).then(pl.lit(how, dtype=pl.Categorical)).otherwise(pl.col("filled"))
+        frame = self.frame.with_columns(dropped=pl.when(~mask).then(pl.col("dropped")), filled=mark)
+        return replace(self, frame=frame)
 
     def positive(self, column: str, reference: Reference = "min") -> pl.Expr:
         """The query's reference positive score, for every row: ``min``, ``max`` or ``mean`` over its positives.

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields
-from typing import ClassVar, Literal
+from dataclasses import dataclass, fields, replace
+from typing import ClassVar, Literal, get_args
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from foils.errors import RecipeError
-from foils.pairs import Pairs
+from foils.pairs import Pairs, hash_uniform
 from foils.protocols import Engine
 
 Scope = Literal["row", "query", "all"]
@@ -127,7 +128,51 @@ class Rule(Step):
         where = self.drops(pairs)
         if self.soft:
             where = pl.col("kind").is_null() & where.fill_null(value=True)
-        return pairs.drop(where, self.label)
+        return pairs.drop(where, self.label, soft=self.soft)
+
+
+@dataclass(frozen=True)
+class Sampler(Step):
+    """Draws ``n`` negatives per query from the survivors: one log-weight per row, drawn by Gumbel top-k.
+
+    A row that is not drawn is dropped as "not drawn". Queries with fewer than ``n`` survivors follow ``short``:
+    ``fewer`` (take what there is), ``relax`` (take back what soft rules dropped, deepest ranks first), ``random``
+    (documents of the corpus that no source found) or ``drop query``; rows taken that way are marked in ``filled``.
+    """
+
+    scope: ClassVar[Scope] = "query"
+    noisy: ClassVar[bool] = True
+    n: int = 8
+    short: Short = "fewer"
+    seed: int = 0
+
+    def check(self) -> None:
+        """At least one negative, a known policy."""
+        if self.n < 1:
+            raise RecipeError(f"{self.label}: n={self.n} draws nothing; it must be at least 1")
+        if self.short not in get_args(Short):
+            raise RecipeError(
+                f"{self.label}: short={self.short!r} is not a policy; one of {', '.join(get_args(Short))}"
+            )
+
+    @abstractmethod
+    def log_p(self, pairs: Pairs) -> pl.Expr:
+        """The logarithm of each row's weight, up to a constant per query; null or NaN is never drawn."""
+
+    def choose(self, pairs: Pairs) -> NDArray[np.bool_]:
+        """The rows drawn: the ``n`` largest of log-weight plus Gumbel noise, per query."""
+        return order(pairs, self.keys(pairs)) < self.n
+
+    def keys(self, pairs: Pairs) -> NDArray[np.float64]:
+        """What is ranked per query, NaN for rows that cannot be drawn."""
+        values = pairs.frame.select(pl.when(pairs.live).then(self.log_p(pairs)).cast(pl.Float64)).to_series()
+        keys: NDArray[np.float64] = values.fill_null(float("nan")).to_numpy()
+        return keys + gumbel(pairs.uniform(self.seed)) if self.noisy else keys
+
+    def __call__(self, pairs: Pairs, engine: Engine) -> Pairs:
+        """Draw, then treat short rows by the policy."""
+        drawn = pairs.drop(~pl.lit(pl.Series(self.choose(pairs))), "not drawn")
+        return settle(drawn, self.n, self.short, self.seed)
 
 
 @dataclass(frozen=True)
@@ -190,6 +235,59 @@ def kebab(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name).lower()
 
 
-def gumbel(uniform: np.ndarray[tuple[int], np.dtype[np.float64]]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def gumbel(uniform: NDArray[np.float64]) -> NDArray[np.float64]:
     """Standard Gumbel noise from numbers in (0, 1): adding it to log-weights and taking the top draws by weight."""
-    return -np.log(-np.log(uniform))
+    noise: NDArray[np.float64] = -np.log(-np.log(uniform))
+    return noise
+
+
+def order(pairs: Pairs, keys: NDArray[np.float64]) -> NDArray[np.int32]:
+    """Each row's place (from 0) in its query by descending key, ties by document; rows with a NaN key come last.
+
+    Rows with a NaN key get the largest int32, so that ``order(...) < n`` never takes them.
+    """
+    from foils.grouped import positions
+
+    return positions(pairs.frame["query"].to_numpy(), keys)
+
+
+def settle(pairs: Pairs, n: int, short: Short, seed: int) -> Pairs:
+    """Apply the short-row policy to queries with fewer than ``n`` live negatives."""
+    counts = pairs.live_per_query().filter(pl.col("live") < n)
+    if short == "fewer" or counts.height == 0:
+        return pairs
+    if short == "drop query":
+        lacking = pl.col("query").is_in(counts["query"].implode())
+        return pairs.drop(lacking, "short row")
+    missing = pairs.frame.select(pairs.per_query(counts.with_columns(live=n - pl.col("live")), "live")).to_series()
+    if short == "random":
+        return _fill_random(pairs, counts.with_columns(missing=n - pl.col("live")), seed)
+    relaxable = pl.col("dropped").cast(pl.String).is_in(sorted(pairs.soft)) & ~pl.col("positive")
+    depth = pl.when(relaxable).then(pairs.best_rank).cast(pl.Float64)
+    keys = pairs.frame.select(depth).to_series().fill_null(float("nan")).to_numpy()
+    rows = np.flatnonzero(order(pairs, keys) < missing.fill_null(0).to_numpy())
+    return pairs.take_back(rows.astype(np.uint32), "relaxed")
+
+
+def _fill_random(pairs: Pairs, short: pl.DataFrame, seed: int) -> Pairs:
+    """Uniform documents that are not in the query's rows and are no copy of a positive or of the query."""
+    corpus, collection = pairs.collection.corpus.height, pairs.collection
+    texts, questions = collection.passages.to_list(), collection.queries["text"].to_list()
+    known = pairs.frame.join(short, on="query", how="semi").group_by("query").agg("doc", "positive")
+    by_query = {q: (set(d), {texts[i] for i, p in zip(d, pos, strict=True) if p}) for q, d, pos in known.iter_rows()}
+    found: list[tuple[int, int, int]] = []
+    by_hash = np.argsort(collection.doc_hash, kind="stable")
+    for query, missing in short.select("query", "missing").iter_rows():
+        seen, same = by_query[query]
+        same.add(questions[query])
+        # A small corpus is put in random order as a whole, a large one is drawn from.
+        whole = corpus <= 10_000
+        tries = collection.doc_hash if whole else np.arange(20 * missing + len(seen), dtype=np.uint64)
+        numbers = hash_uniform(np.full(tries.shape, collection.query_hash[query]), tries, seed)
+        docs = (np.argsort(numbers) if whole else by_hash[(numbers * corpus).astype(np.int64)]).tolist()
+        fresh = [d for d in dict.fromkeys(docs) if d not in seen and texts[d] not in same][:missing]
+        found.extend((query, doc, rank) for rank, doc in enumerate(fresh, 1))
+    schema = {"query": pl.UInt32, "doc": pl.UInt32, "rank": pl.Int32}
+    grown = pairs.add("fill", pl.DataFrame(found, schema=schema, orient="row"))
+    mark = pl.when(pl.col("rank.fill").is_not_null()).then(pl.lit("random", dtype=pl.Categorical))
+    return replace(grown, frame=grown.frame.with_columns(filled=mark.otherwise(pl.col("filled"))))

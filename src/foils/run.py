@@ -1,0 +1,202 @@
+"""Mining: run a recipe over a collection, in memory or into a run folder that survives a kill."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import resource
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import polars as pl
+
+import foils
+from foils import recipe_file, recipes, report
+from foils.collection import Collection
+from foils.engine import Local
+from foils.errors import DataError, RecipeError
+from foils.folder import Folder
+from foils.ledger import Entry, Ledger
+from foils.limits import Deepen
+from foils.pairs import Pairs
+from foils.protocols import Encoder, Engine, Scorer
+from foils.recipes import Plan
+from foils.steps import Recipe, Source, Step
+
+
+@dataclass(frozen=True)
+class Run:
+    """What mining gave.
+
+    Args:
+        pairs: every candidate with its fate.
+        recipe: what was run.
+        ledger: what each step did.
+        folder: where it is stored; null for a run in memory.
+    """
+
+    pairs: Pairs
+    recipe: Recipe
+    ledger: Ledger
+    folder: Path | None = None
+
+    @staticmethod
+    def open(folder: str | Path) -> Run:
+        """Read a run folder.
+
+        Raises:
+            DataError: there is no complete run.
+        """
+        pairs, text, ledger = Folder(Path(folder)).load()
+        return Run(pairs, recipe_file.loads(text, f"{folder}/recipe.toml"), ledger, Path(folder))
+
+    @property
+    def negatives(self) -> pl.DataFrame:
+        """The selected negatives with the ids of query and document first."""
+        chosen, collection = self.pairs.negatives(), self.pairs.collection
+        ids = (
+            collection.queries["id"].gather(chosen["query"]).alias("query_id"),
+            collection.corpus["id"].gather(chosen["doc"]).alias("doc_id"),
+        )
+        return chosen.select(*ids, pl.all())
+
+
+def mine(
+    collection: Collection,
+    recipe: Recipe | Callable[[Plan], Recipe] = recipes.default,
+    *,
+    encoder: Encoder | None = None,
+    scorer: Scorer | None = None,
+    negatives: int = 8,
+    out: str | Path | None = None,
+    engine: Engine | None = None,
+    overwrite: bool = False,
+) -> Run:
+    """Mine negatives.
+
+    Args:
+        collection: documents, queries, known positives.
+        recipe: a recipe, or one of ``foils.recipes``, which is then made for ``encoder``, ``scorer`` and ``negatives``.
+        encoder: of the dense source; null: ``Lsa``, which needs no model.
+        scorer: a cross-encoder, for the recipes that use one.
+        negatives: per query.
+        out: the run folder; null: keep the run in memory only. A killed run continues with the same call.
+        engine: where heavy work runs; null: in this process, without a cache.
+        overwrite: replace another run in ``out``.
+
+    Raises:
+        FoilsError: before anything is computed if options, columns or paths do not fit.
+    """
+    if not isinstance(recipe, Recipe):
+        recipe = recipe(_plan(encoder, scorer, negatives))
+    elif encoder is not None or scorer is not None:
+        raise RecipeError("encoder and scorer belong to a named recipe; a Recipe already holds its own")
+    recipe.check()
+    engine = engine or Local()
+    if out is None:
+        pairs, ledger = _execute(recipe, collection, engine, None)
+        return Run(pairs, recipe, ledger)
+    text = recipe_file.dumps(recipe)
+    folder = Folder(Path(out), _key(collection, text))
+    if folder.open(overwrite=overwrite):
+        return Run.open(out)
+    pairs, ledger = _execute(recipe, collection, engine, folder)
+    page = report.render(pairs, title=collection.name or "foils", recipe=text, ledger=ledger)
+    folder.finish(pairs, text, ledger, page)
+    return Run(pairs, recipe, ledger, Path(out))
+
+
+def _plan(encoder: Encoder | None, scorer: Scorer | None, negatives: int) -> Plan:
+    from foils.models.lsa import Lsa
+
+    leader = ("lsa", Lsa()) if encoder is None else ("dense", encoder)
+    return Plan(encoders=(leader,), n=negatives, scorer=scorer)
+
+
+def _key(collection: Collection, recipe: str) -> str:
+    text = f"{foils.__version__}\n{collection.fingerprint}\n{collection.name}\n{recipe}"
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _execute(recipe: Recipe, collection: Collection, engine: Engine, folder: Folder | None) -> tuple[Pairs, Ledger]:
+    saved = folder.latest(collection) if folder else None
+    if saved:
+        done, pairs, ledger = saved
+    else:
+        done, pairs, ledger = 0, Pairs.start(collection), Ledger((), collection.findings, versions())
+    for i, step in enumerate(recipe.steps[done:], done):
+        before, start = pairs.counts(), time.monotonic()
+        pairs = _run(recipe.steps, i, pairs, engine)
+        ledger = replace(ledger, entries=(*ledger.entries, _entry(step, before, pairs, time.monotonic() - start)))
+        heavy = isinstance(step, (Source, Deepen)) or step.adds - {"weight"}
+        if folder and heavy:
+            folder.save(i + 1, pairs, ledger)
+    if pairs.frame.filter(pairs.live).height == 0:
+        fates = (
+            ", ".join(f"{n:,} {fate}" for fate, n in pairs.counts().items() if fate != "positive") or "nothing found"
+        )
+        raise DataError(
+            f"no negative is left after the last step ({fates}); loosen the rules or search deeper (--depth)"
+        )
+    return pairs, ledger
+
+
+def _run(steps: tuple[Step, ...], i: int, pairs: Pairs, engine: Engine) -> Pairs:
+    """One step; the last source of a block also has every source score the pairs that the others found."""
+    step = steps[i]
+    if isinstance(step, Deepen):
+        return _deepen(step, steps[:i], pairs, engine)
+    pairs = step(pairs, engine)
+    last = isinstance(step, Source) and not (i + 1 < len(steps) and isinstance(steps[i + 1], Source))
+    if last:
+        for source in steps[: i + 1]:
+            values = source.fill(pairs, engine) if isinstance(source, Source) else None
+            if isinstance(source, Source) and source.score and values is not None:
+                pairs = pairs.with_column(source.score, values)
+    return pairs
+
+
+def _deepen(step: Deepen, before: tuple[Step, ...], pairs: Pairs, engine: Engine) -> Pairs:
+    for times in range(1, step.rounds + 1):
+        short = step.short(pairs)
+        if short.len() == 0:
+            break
+        again = step.restart(pairs, short)
+        deeper = step.deeper(before, times)
+        for i in range(len(deeper)):
+            again = _run(deeper, i, again, engine)
+        pairs = step.merge(pairs, again, short)
+    return pairs
+
+
+def _entry(step: Step, before: dict[str, int], pairs: Pairs, seconds: float) -> Entry:
+    after = pairs.counts()
+    dropped = {k: n - before.get(k, 0) for k, n in after.items() if k not in ("positive", "selected")}
+    # ru_maxrss counts kilobytes on Linux and bytes on macOS.
+    scale = 2**20 if sys.platform == "darwin" else 2**10
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale
+    return Entry(
+        step=step.label,
+        repr=repr(step),
+        rows=pairs.frame.height,
+        live=after.get("selected", 0),
+        dropped={k: n for k, n in dropped.items() if n > 0},
+        seconds=round(seconds, 3),
+        peak_mb=round(peak, 1),
+        facts=step.facts(),
+    )
+
+
+def versions() -> dict[str, str]:
+    """Versions of what takes part in a run."""
+    found = {"foils": foils.__version__, "python": platform.python_version(), "platform": platform.platform()}
+    for package in ("numpy", "polars", "scikit-learn", "bm25s", "numba", "torch", "sentence-transformers"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
