@@ -17,11 +17,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from foils.bands import PercPos
 from foils.collection import Collection
 from foils.engine import Local
 from foils.folder import table, write_parquet
 from foils.pairs import BASE, Pairs
-from foils.rules import PercPos, RankWindow
+from foils.rules import RankWindow
 from foils.select import SimAns
 from machine import describe
 

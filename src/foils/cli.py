@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -139,7 +140,7 @@ def report(
 @app.command()
 def export(
     run: RunArgument,
-    to: Annotated[str, typer.Option(help="The format; foils export --help-formats lists them.")],
+    to: Annotated[str, typer.Option(help="The format, for instance st-triplet; a wrong name lists all.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="The file, or folder, to write.")],
     scores: Annotated[str, typer.Option(help="A score column to write along, for instance cos.dense.")] = "",
     negatives: Annotated[
@@ -153,9 +154,11 @@ def export(
 
     written = write(Run.open(run).pairs, to, out, scores=scores or None, negatives=negatives or None)
     if as_json:
-        _print_json(written.data())
-    else:
-        sys.stdout.write(written.text() + "\n")
+        _print_json(asdict(written))
+        return
+    sys.stdout.write(f"{written.rows:,} rows in {', '.join(map(str, written.files))}\n")
+    for finding in written.skipped:
+        sys.stdout.write(f"  {finding.count:,} {finding.what}: {finding.policy}\n")
 
 
 @app.command()

@@ -96,7 +96,8 @@ def _disk(path: Path) -> Iterator[None]:
 def write_parquet(frame: pl.DataFrame, path: Path) -> None:
     """Write a table at once or not at all."""
     with _disk(path), atomic(path) as temporary:
-        frame.write_parquet(temporary, compression="lz4", row_group_size=1 << 20)
+        # Ids are nearly all distinct within a row group: larger groups make the writer build dictionaries in vain.
+        frame.write_parquet(temporary, compression="lz4", row_group_size=1 << 17)
 
 
 @dataclass(frozen=True)

@@ -33,3 +33,37 @@ def _positions(starts, keys, places):  # type: ignore[no-untyped-def]  # noqa: A
             if not np.isnan(keys[first + i]):
                 places[first + i] = place
                 place += 1
+
+
+def hash_rows(
+    queries: NDArray[np.uint32],
+    docs: NDArray[np.uint32],
+    query_hash: NDArray[np.uint64],
+    doc_hash: NDArray[np.uint64],
+    seed: int,
+) -> NDArray[np.float64]:
+    """``hash_uniform`` of foils.pairs for the rows of a table, without arrays in between.
+
+    Args:
+        queries: (n,) rows of ``query_hash``.
+        docs: (n,) rows of ``doc_hash``.
+        query_hash: of every query.
+        doc_hash: of every document.
+        seed: of the draw.
+    """
+    numbers = np.empty(len(queries), dtype=np.float64)
+    _hash_rows(queries, docs, query_hash, doc_hash, np.uint64(seed & (2**64 - 1)), numbers)
+    return numbers
+
+
+@numba.njit(cache=True, parallel=True, nogil=True)
+def _hash_rows(queries, docs, query_hash, doc_hash, seed, numbers):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    golden = np.uint64(0x9E3779B97F4A7C15)
+    shift = seed * golden + golden
+    for i in numba.prange(len(queries)):
+        b = doc_hash[docs[i]]
+        x = (query_hash[queries[i]] ^ ((b << np.uint64(31)) | (b >> np.uint64(33)))) + shift
+        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        x = x ^ (x >> np.uint64(31))
+        numbers[i] = (np.float64(x >> np.uint64(11)) + 0.5) * 2.0**-53

@@ -147,9 +147,10 @@ class Pairs:
 
     def uniform(self, seed: int) -> NDArray[np.float64]:
         """A number in (0, 1) per row: a hash of query id, document id and seed."""
-        queries = self.collection.query_hash[self.frame["query"].to_numpy()]
-        docs = self.collection.doc_hash[self.frame["doc"].to_numpy()]
-        return hash_uniform(queries, docs, seed)
+        from foils.grouped import hash_rows
+
+        queries, docs = self.frame["query"].to_numpy(), self.frame["doc"].to_numpy()
+        return hash_rows(queries, docs, self.collection.query_hash, self.collection.doc_hash, seed)
 
     def map_queries(self, choose: Callable[[pl.DataFrame], NDArray[np.bool_]]) -> NDArray[np.bool_]:
         """Let ``choose`` say per query which of its live rows stay; for what is no expression (MMR, k-means).

@@ -1,0 +1,115 @@
+"""The command line as a user meets it: real processes, real exit codes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+ALMANAC = ROOT / "examples" / "almanac"
+
+
+def foils(*args, cwd=None):
+    env = os.environ | {"COLUMNS": "160", "NO_COLOR": "1"}
+    return subprocess.run(
+        [sys.executable, "-m", "foils", *map(str, args)], capture_output=True, text=True, cwd=cwd, env=env, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli") / "run"
+    done = foils("mine", ALMANAC, "-o", folder, "--recipe", "naive", "--quiet")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_mine_ends_by_naming_the_report(run):
+    again = foils("mine", ALMANAC, "-o", run, "--recipe", "naive", "--quiet")
+    assert again.returncode == 0
+    assert f"Open {run}/report.html" in again.stdout
+    assert again.stderr == ""
+
+
+def test_mine_reports_findings_on_stderr(tmp_path):
+    done = foils("mine", ALMANAC, "-o", tmp_path / "r", "--recipe", "naive")
+    assert "documents with an empty text: left out" in done.stderr
+
+
+def test_json_goes_to_stdout_and_parses(run):
+    done = foils("mine", ALMANAC, "-o", run, "--recipe", "naive", "--quiet", "--json")
+    summary = json.loads(done.stdout)
+    assert summary["negatives"] == summary["fates"]["selected"] > 0
+
+
+def test_explain_one_query_and_one_document(run):
+    table = foils("explain", run, "q001", "--json")
+    if table.returncode:
+        first = json.loads((ALMANAC / "queries.jsonl").read_text().splitlines()[0])["_id"]
+        table = foils("explain", run, first, "--json")
+    assert table.returncode == 0, table.stderr
+    assert json.loads(table.stdout)
+
+
+def test_report_is_written_again_with_the_same_bytes(run, tmp_path):
+    assert foils("report", run, "-o", tmp_path / "again.html").returncode == 0
+    assert (tmp_path / "again.html").read_bytes() == (run / "report.html").read_bytes()
+
+
+def test_export_writes_a_training_file(run, tmp_path):
+    done = foils("export", run, "--to", "st-triplet", "-o", tmp_path / "train.jsonl")
+    assert done.returncode == 0, done.stderr
+    assert len((tmp_path / "train.jsonl").read_text().splitlines()) > 100
+
+
+def test_methods_lists_and_describes():
+    table = foils("methods")
+    assert "sim-ans" in table.stdout
+    assert "arXiv:2210.11773" in foils("methods", "sim-ans").stdout
+    assert {m["kind"] for m in json.loads(foils("methods", "rule", "--json").stdout)} == {"rule"}
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("mine", "no-such-folder", "-o", "x"), "no-such-folder"),
+        (("mine", ALMANAC, "-o", "x", "--recipe", "best"), "no recipe is called 'best'"),
+        (("mine", ALMANAC, "-o", "x", "--set", "top.n"), "write STEP.OPTION=VALUE"),
+        (("mine", ALMANAC, "-o", "x", "--set", "top.k=1", "--recipe", "naive"), "no option 'k'"),
+        (("mine", ALMANAC, "-o", "x", "--encoder", "./no-model"), "no-model"),
+        (("mine", ALMANAC, "-o", "x", "--run", "a"), "write NAME=FILE"),
+        (("mine", ALMANAC, "-o", "x", "--run", "a=no-such-run"), "no-such-run"),
+        (("mine", ALMANAC, "-o", "x", "--split", "holdout"), "holdout"),
+        (("mine", ALMANAC, "-o", "/proc/no"), "cannot write"),
+        (("explain", "no-run", "q"), "not a complete run folder"),
+        (("methods", "unheard"), "no method and no kind"),
+    ],
+)
+def test_mistakes_get_one_sentence_and_exit_code_1(tmp_path, args, message):
+    done = foils(*args, cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("args", [("mine",), ("mine", "x"), ("nonsense",), ("mine", "x", "-o", "y", "--depth", "0")])
+def test_wrong_usage_is_exit_code_2(args):
+    assert foils(*args).returncode == 2
+
+
+def test_an_unknown_query_names_its_neighbours(run):
+    done = foils("explain", run, "no-such-query")
+    assert done.returncode == 1
+    assert "no-such-query" in done.stderr
+
+
+@pytest.mark.parametrize("verb", ["", "mine", "explain", "report", "export", "methods"])
+def test_help_is_there(verb):
+    done = foils(*([verb] if verb else []), "--help")
+    assert done.returncode == 0
+    assert "Usage" in done.stdout
