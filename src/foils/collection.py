@@ -40,6 +40,8 @@ class Collection:
             that the input file brought along without a judgment.
         name: shown in reports.
         findings: what was irregular in the input, and the policy applied.
+        given: what a training file says of its pairs, or None: ``query`` u32, ``doc`` u32, ``position`` i32 (place
+            among the query's negatives, from 1; null for a positive), and the file's own columns (``score``, ...).
     """
 
     corpus: pl.DataFrame
@@ -48,6 +50,7 @@ class Collection:
     negatives: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=LABELS))
     name: str = ""
     findings: tuple[Finding, ...] = ()
+    given: pl.DataFrame | None = None
 
     @staticmethod
     def read(
@@ -119,7 +122,13 @@ def hash_ids(ids: Sequence[str]) -> NDArray[np.uint64]:
 
 
 def build(
-    corpus: pl.DataFrame, queries: pl.DataFrame, labels: pl.DataFrame, *, name: str = "", relevant_from: int = 1
+    corpus: pl.DataFrame,
+    queries: pl.DataFrame,
+    labels: pl.DataFrame,
+    *,
+    name: str = "",
+    relevant_from: int = 1,
+    given: pl.DataFrame | None = None,
 ) -> Collection:
     """Check raw tables, apply the stated policies, and number the rows.
 
@@ -133,6 +142,8 @@ def build(
         labels: ``query_id``, ``doc_id``, ``grade`` i32 (null: a negative brought along, not judged).
         name: of the collection.
         relevant_from: the lowest grade of a positive.
+        given: ``query_id``, ``doc_id``, ``position`` and others, see ``Collection``; pairs of unknown ids are left
+            out, and a pair that stands there twice keeps its first values.
 
     Raises:
         DataError: nothing usable is left, or an id has two texts.
@@ -144,15 +155,19 @@ def build(
     positives = numbered.filter(pl.col("grade") >= relevant_from)
     # The same pair as positive and as brought-along negative: the positive is what counts.
     rest = numbered.filter((pl.col("grade") < relevant_from) | pl.col("grade").is_null())
-    negatives = rest.join(positives, on=["query", "doc"], how="anti").sort("query", "doc")
+    negatives = rest.join(positives, on=["query", "doc"], how="anti")
     note(findings, "pairs given both as positive and as negative", rest.height - negatives.height, "kept as positive")
+    # A judgment says more than having been brought along.
+    negatives = negatives.sort("query", "doc", "grade", nulls_last=True).unique(["query", "doc"], keep="first")
+    negatives = negatives.sort("query", "doc")
     if positives.height == 0:
         raise DataError(
             f"no positives: {labels.height:,} labels were read, none with a grade of at least {relevant_from} "
             "for a known query and document; check the split, the ids and --relevant-from"
         )
     _observe(corpus, queries, findings)
-    return Collection(corpus, queries, positives, negatives, name, tuple(findings))
+    kept = None if given is None else _number_given(given, corpus, queries)
+    return Collection(corpus, queries, positives, negatives, name, tuple(findings), kept)
 
 
 def note(findings: list[Finding], what: str, count: int, policy: str, examples: Sequence[str] = ()) -> None:
@@ -184,8 +199,7 @@ def _number(labels: pl.DataFrame, corpus: pl.DataFrame, queries: pl.DataFrame, f
     labels = labels.with_columns(
         pl.col("query_id").cast(pl.String), pl.col("doc_id").cast(pl.String), pl.col("grade").cast(pl.Int32)
     )
-    query_rows = queries.select(query_id="id", query=pl.int_range(pl.len(), dtype=pl.UInt32))
-    doc_rows = corpus.select(doc_id="id", doc=pl.int_range(pl.len(), dtype=pl.UInt32))
+    query_rows, doc_rows = _rows(queries, "query"), _rows(corpus, "doc")
     joined = labels.join(query_rows, on="query_id", how="left").join(doc_rows, on="doc_id", how="left")
     for column, what in (("query", "query"), ("doc", "document")):
         lost = joined.filter(pl.col(column).is_null())
@@ -197,9 +211,25 @@ def _number(labels: pl.DataFrame, corpus: pl.DataFrame, queries: pl.DataFrame, f
                 "the labels belong to another collection, or ids are written differently"
             )
     known = joined.drop_nulls(["query", "doc"])
-    merged = known.group_by("query", "doc").agg(pl.col("grade").max()).sort("query", "doc")
+    unjudged = pl.col("grade").is_null().alias("unjudged")
+    merged = known.group_by("query", "doc", unjudged).agg(pl.col("grade").max()).sort("query", "doc")
     note(findings, "labels given more than once", known.height - merged.height, "the highest grade counts")
     return merged.select(pl.col(name).cast(dtype) for name, dtype in LABELS.items())
+
+
+def _rows(table: pl.DataFrame, name: str) -> pl.DataFrame:
+    return table.select(pl.col("id").alias(f"{name}_id"), pl.int_range(pl.len(), dtype=pl.UInt32).alias(name))
+
+
+def _number_given(given: pl.DataFrame, corpus: pl.DataFrame, queries: pl.DataFrame) -> pl.DataFrame:
+    # In the file's order: of a pair that stands there twice the first values count.
+    known = given.join(_rows(queries, "query"), on="query_id", maintain_order="left")
+    known = known.join(_rows(corpus, "doc"), on="doc_id", maintain_order="left")
+    others = pl.exclude("query", "doc", "query_id", "doc_id", "position")
+    first = known.group_by("query", "doc", maintain_order=True).agg(
+        pl.col("position").min().cast(pl.Int32), others.drop_nulls().first()
+    )
+    return first.sort("query", "doc")
 
 
 def _observe(corpus: pl.DataFrame, queries: pl.DataFrame, findings: list[Finding]) -> None:

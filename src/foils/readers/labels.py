@@ -1,0 +1,84 @@
+"""Labels that stand in a file of their own: BEIR qrels, TREC qrels, ``--positives``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from foils.errors import DataError
+from foils.readers.sources import content, kind_of, rows, table
+from foils.readers.values import Hazards, Place, as_grade, as_id
+
+QUERY = ("query-id", "query_id", "qid", "query")
+DOC = ("corpus-id", "corpus_id", "doc_id", "docid", "document_id", "pid", "doc-id", "doc")
+GRADE = ("score", "grade", "label", "relevance", "rel")
+WANTED = "header query-id corpus-id score, or four TREC columns without a header"
+SCHEMA = {"query_id": pl.String(), "doc_id": pl.String(), "grade": pl.Int32()}
+
+
+def read_labels(path: Path, hazards: Hazards) -> pl.DataFrame:
+    """Read labels: ``query_id``, ``doc_id``, ``grade``; without a grade column every pair is a positive of grade 1.
+
+    Raises:
+        DataError: the file has neither header nor TREC columns, or a grade is no whole number; with the line.
+    """
+    if not path.is_file():
+        raise DataError(f"the labels {path} do not exist; a file with {WANTED} is needed")
+    if kind_of(path) in ("parquet", "arrow", "jsonl"):
+        frame = table(path) if kind_of(path) != "jsonl" else pl.DataFrame([row for _, row in rows(path, hazards)])
+        return _typed(frame, path.name, hazards, "row", 1)
+    data = content(path)
+    first = data[: data.find(b"\n") if b"\n" in data else None].decode("utf-8", "replace").strip()
+    if len(trec := first.split()) == 4 and _is_whole(trec[3]) and not set(trec) & {*QUERY, *DOC}:
+        return _trec(data, path.name, hazards)
+    separator = "\t" if "\t" in first else ","
+    try:
+        frame = pl.read_csv(data, separator=separator, infer_schema=False, quote_char=None)
+    except pl.exceptions.PolarsError as error:
+        raise DataError(f"{path.name} cannot be read as labels: {str(error).splitlines()[0]}") from None
+    return _typed(frame, path.name, hazards, "line", 2)
+
+
+def _typed(frame: pl.DataFrame, name: str, hazards: Hazards, unit: str, start: int) -> pl.DataFrame:
+    frame = frame.rename({c: c.strip().strip('"').lower() for c in frame.columns})
+    query, doc, grade = (next((k for k in names if k in frame.columns), None) for names in (QUERY, DOC, GRADE))
+    if query is None or doc is None:
+        raise DataError(f"{name} must have the {WANTED}; found the columns {', '.join(frame.columns)}")
+    labels = frame.select(
+        pl.col(query).cast(pl.String).str.strip_chars().str.strip_chars('"').alias("query_id"),
+        pl.col(doc).cast(pl.String).str.strip_chars().str.strip_chars('"').alias("doc_id"),
+        (pl.lit(1) if grade is None else pl.col(grade)).alias("grade"),
+    )
+    filled = ~pl.all_horizontal(pl.all().is_null())
+    whole = pl.col("grade").cast(pl.String).str.strip_chars().cast(pl.Float64, strict=False)
+    fine = whole.is_not_null() & (whole == whole.round()) & (whole.abs() < 2**31)
+    bad = labels.with_row_index("row").filter(filled if grade else pl.col("query_id").is_not_null())
+    bad = bad.filter(~fine.fill_null(value=False) | pl.col("query_id").is_null() | pl.col("doc_id").is_null())
+    if bad.height:
+        row, query_id, doc_id, value = bad.row(0)
+        place = Place(name, row + start, hazards, unit)
+        as_id(query_id, str(query), place)
+        as_id(doc_id, str(doc), place)
+        as_grade(value, str(grade), place)
+    return labels.filter(pl.col("query_id").is_not_null()).select(
+        "query_id", "doc_id", whole.cast(pl.Int32).alias("grade")
+    )
+
+
+def _trec(data: bytes, name: str, hazards: Hazards) -> pl.DataFrame:
+    found = []
+    for number, line in enumerate(data.decode("utf-8", "replace").split("\n"), 1):
+        fields = line.split()
+        if fields and len(fields) != 4:
+            raise DataError(
+                f"{name}, line {number}: {len(fields)} fields, TREC qrels have 4 (query, 0, document, grade)"
+            )
+        if fields:
+            grade = as_grade(fields[3], "the fourth column", Place(name, number, hazards))
+            found.append((fields[0], fields[2], grade))
+    return pl.DataFrame(found, schema=SCHEMA, orient="row")
+
+
+def _is_whole(text: str) -> bool:
+    return text.lstrip("-").isdigit()

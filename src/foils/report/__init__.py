@@ -1,0 +1,97 @@
+"""Report: one HTML file that shows what a run did, to read in any browser, offline or on paper."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+from foils.explain import telling
+from foils.ledger import Ledger
+from foils.pairs import Pairs
+from foils.report import facts, sections
+from foils.report.advice import advise, headline
+from foils.report.markup import section, text
+from foils.report.samples import LEAD, samples
+from foils.show import plural
+
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+PARTS = {
+    "input": "Input",
+    "funnel": "Funnel",
+    "scores": "Scores",
+    "hardness": "Hardness",
+    "overlap": "Overlap",
+    "reuse": "Reuse",
+    "short": "Short rows",
+    "samples": "Samples",
+    "recipe": "Recipe",
+}
+
+
+def render(pairs: Pairs, *, title: str, recipe: str, ledger: Ledger) -> str:
+    """The report as one HTML page: no scripts, nothing loaded, the same bytes for the same run.
+
+    Times and memory of the ledger are left out, since they differ from run to run.
+
+    Args:
+        pairs: the finished table.
+        title: heading of the page.
+        recipe: the recipe as TOML text, shown as it is.
+        ledger: what the steps did; may be empty.
+    """
+    rows = facts.slim(pairs)
+    scores = facts.scored(pairs)
+    numbers = facts.tally(pairs, rows, ledger)
+    found = facts.lengths(rows, recipe)
+    reuse = facts.reuse(pairs, rows)
+    relative = tuple(s for s in scores if s != "p_relevant")
+    ahead = {s: facts.above(pairs, rows, s) for s in relative}
+    body = [
+        headline(numbers, found, advise(numbers, found, reuse, ahead)),
+        sections.findings(ledger.findings or pairs.collection.findings),
+        sections.funnel(numbers),
+        sections.scores([facts.histogram(pairs, rows, s) for s in scores], ahead),
+        sections.ranks(facts.by_rank(pairs, rows, relative), relative, telling(pairs)),
+        sections.overlap(numbers),
+        sections.reused(pairs, reuse, numbers.fates["selected"]),
+        sections.shortest(pairs, found),
+        section("samples", "Queries to read", LEAD, *samples(pairs)),
+        sections.steps(ledger, recipe),
+    ]
+    return _page(pairs, title, [part for part in body if part], ledger.versions.get("foils", ""))
+
+
+def _page(pairs: Pairs, title: str, body: list[str], version: str) -> str:
+    collection = pairs.collection
+    style = files("foils.report").joinpath("page.css").read_text(encoding="utf-8")
+    html = "\n".join(body)
+    links = "".join(
+        f'<li><a href="#{key}">{name}</a></li>' for key, name in PARTS.items() if f'<section id="{key}"' in html
+    )
+    sizes = f"{plural(collection.corpus.height, 'document')}, {plural(collection.queries.height, 'query', 'queries')}"
+    name = f"{text(collection.name)}: " if collection.name not in ("", title) else ""
+    made = f"foils {text(version)}".strip()
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{POLICY}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="referrer" content="no-referrer">
+<title>{text(title)}</title>
+<style>
+{style}</style>
+</head>
+<body>
+<header>
+<h1>{text(title)}</h1>
+<p class="sub">{name}{sizes}</p>
+</header>
+<nav aria-label="contents"><ul>{links}</ul></nav>
+<main>
+{html}
+</main>
+<footer><p class="sub">Written by {made}. This page loads nothing and runs no script.</p></footer>
+</body>
+</html>
+"""
