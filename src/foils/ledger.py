@@ -43,11 +43,13 @@ class Ledger:
         entries: one per step, in order.
         findings: what was irregular in the input.
         versions: of the packages used, by name.
+        sizes: of the collection that was read: ``documents``, ``queries``, ``positives``.
     """
 
     entries: tuple[Entry, ...] = ()
     findings: tuple[Finding, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """As JSON text with sorted keys.
@@ -59,6 +61,7 @@ class Ledger:
         {
          "entries": [],
          "findings": [],
+         "sizes": {},
          "versions": {
           "foils": "0.1.0"
          }
@@ -84,6 +87,6 @@ class Ledger:
             table: dict[str, Any] = json.loads(text)
             entries = tuple(Entry(**entry) for entry in table["entries"])
             findings = tuple(Finding(**f | {"examples": tuple(f["examples"])}) for f in table["findings"])
-            return Ledger(entries, findings, dict(table["versions"]))
+            return Ledger(entries, findings, dict(table["versions"]), dict(table["sizes"]))
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(f"{where} is not a ledger of foils: {error}; run foils mine again to write it") from error

@@ -127,7 +127,8 @@ def _execute(recipe: Recipe, collection: Collection, engine: Engine, folder: Fol
     if saved:
         done, pairs, ledger = saved
     else:
-        done, pairs, ledger = 0, Pairs.start(collection), Ledger((), collection.findings, versions())
+        done, pairs = 0, Pairs.start(collection)
+        ledger = Ledger((), collection.findings, versions(), _sizes(collection))
     for i, step in enumerate(recipe.steps[done:], done):
         before, start = pairs.counts(), time.monotonic()
         pairs = _run(recipe.steps, i, pairs, engine)
@@ -143,6 +144,11 @@ def _execute(recipe: Recipe, collection: Collection, engine: Engine, folder: Fol
             f"no negative is left after the last step ({fates}); loosen the rules or search deeper (--depth)"
         )
     return pairs, ledger
+
+
+def _sizes(collection: Collection) -> dict[str, int]:
+    tables = {"documents": collection.corpus, "queries": collection.queries, "positives": collection.positives}
+    return {name: table.height for name, table in tables.items()}
 
 
 def _run(steps: tuple[Step, ...], i: int, pairs: Pairs, engine: Engine) -> Pairs:

@@ -104,8 +104,9 @@ def versions() -> str:
 @contextmanager
 def quietly() -> Iterator[None]:
     """Keep the bars and remarks that libraries print while they load a model off the terminal."""
-    from transformers.utils import logging
+    from transformers import utils
 
+    logging: Any = utils.logging  # its functions have no annotations
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()

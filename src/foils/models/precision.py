@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from foils.errors import FoilsError
 from foils.files import write_bytes
 
 LEAST_COSINE = 0.99999
@@ -59,7 +60,7 @@ def probe(texts: Sequence[str], reference: Run, candidates: Mapping[str, Callabl
                 continue
             least = _least_cosine(run(sample), truth)
             taken = min(_seconds(run, sample), _seconds(run, sample))
-        except (RuntimeError, ValueError, TypeError, NotImplementedError, ImportError, KeyError) as error:
+        except (FoilsError, RuntimeError, ValueError, TypeError, ImportError, KeyError) as error:
             notes.append(f"{name} does not run ({type(error).__name__})")
             continue
         notes.append(f"{name} {base / taken:.2f} times the speed of float32, least cosine {least:.7f}")

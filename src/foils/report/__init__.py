@@ -57,19 +57,22 @@ def render(pairs: Pairs, *, title: str, recipe: str, ledger: Ledger) -> str:
         section("samples", "Queries to read", LEAD, *samples(pairs)),
         sections.steps(ledger, recipe),
     ]
-    return _page(pairs, title, [part for part in body if part], ledger.versions.get("foils", ""))
+    return _page(pairs, title, [part for part in body if part], ledger)
 
 
-def _page(pairs: Pairs, title: str, body: list[str], version: str) -> str:
+def _page(pairs: Pairs, title: str, body: list[str], ledger: Ledger) -> str:
     collection = pairs.collection
     style = files("foils.report").joinpath("page.css").read_text(encoding="utf-8")
     html = "\n".join(body)
     links = "".join(
         f'<li><a href="#{key}">{name}</a></li>' for key, name in PARTS.items() if f'<section id="{key}"' in html
     )
-    sizes = f"{plural(collection.corpus.height, 'document')}, {plural(collection.queries.height, 'query', 'queries')}"
+    # A stored run keeps only the texts that occur; the ledger remembers how many there were.
+    documents = ledger.sizes.get("documents", collection.corpus.height)
+    queries = ledger.sizes.get("queries", collection.queries.height)
+    sizes = f"{plural(documents, 'document')}, {plural(queries, 'query', 'queries')}"
     name = f"{text(collection.name)}: " if collection.name not in ("", title) else ""
-    made = f"foils {text(version)}".strip()
+    made = f"foils {text(ledger.versions.get('foils', ''))}".strip()
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>

@@ -82,7 +82,7 @@ def _nothing(numbers: Tally) -> str:
 def _short(numbers: Tally, lengths: Lengths) -> str:
     if not numbers.fates["selected"] or lengths.short <= 0.02 * lengths.queries:
         return ""
-    rejected = {r: n for r, n in numbers.reasons.items() if r not in (NOT_DRAWN, "short row")}
+    rejected = {reason: n for reason, n in numbers.reasons.items() if _guards(reason)}
     why = max(rejected.items(), key=lambda item: item[1], default=None)
     cause = (
         f"; {code(why[0])} rejects most ({share(why[1], numbers.candidates)} of candidates): loosen it, or"

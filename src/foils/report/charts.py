@@ -51,7 +51,7 @@ def bar(parts: Sequence[tuple[str, float, float]], label: str) -> str:
 def columns(
     labels: Sequence[str], values: Sequence[float], *, x: str, y: str, form: Format = number, whole: bool = False
 ) -> str:
-    """Upright bars over named places, with the value on top of each.
+    """Upright bars over named places, with the value on top of each where there is room.
 
     Args:
         labels: of the places.
@@ -67,6 +67,7 @@ def columns(
     wide = min(slot * 0.72, 44)
     parts = [_grid(0.0, top, base, form), _axis_titles(x, y, height)]
     every = _every(labels, slot)
+    written = every == 1 and slot >= 7.2 * max((len(form(v)) for v in values if v), default=0) + 2
     for i, (label, value) in enumerate(zip(labels, values, strict=True)):
         middle = LEFT + slot * (i + 0.5)
         size = (base - TOP) * value / top
@@ -74,7 +75,7 @@ def columns(
             parts.append(
                 _rect("selected", middle - wide / 2, base - max(size, 1), wide, max(size, 1), f"{label}: {form(value)}")
             )
-        if every == 1 and slot >= 6.4 * len(form(value)) and value:
+        if written and value:
             parts.append(_text(middle, base - size - 5, form(value), "value"))
         if i % every == 0:
             parts.append(_text(middle, base + 17, label, "tick"))
