@@ -1,9 +1,11 @@
 """Encoding speed and fidelity on this machine, against the default ``encode`` of sentence-transformers.
 
-Run: ``python benchmarks/encode.py [TEXTS.jsonl] [--model FOLDER] [--texts 512] [--rounds 3]``. Without a file the texts
-are those of the collection ``nq_mini`` in the folder that ``FOILS_DATA`` names. Every variant runs once per round, in
-turn, so that a load on the machine meets all alike; the table gives medians. Documents per CPU second say what a variant
-costs whatever else runs; loading and conversion are not counted, and stand in a column of their own.
+    python benchmarks/encode.py [TEXTS.jsonl] [--model FOLDER] [--texts 512] [--rounds 3] [--only float32:4096 ...]
+
+Without a file the texts are those of the collection ``nq_mini`` in the folder that ``FOILS_DATA`` names. Every variant
+runs once per round, in turn, so that a load on the machine meets all alike; the table gives medians. Where others use
+the machine, documents per CPU second say more than documents per second, but only with OMP_NUM_THREADS=1: waiting
+threads burn time too. Loading and conversion are not counted, they stand in a column of their own.
 """
 
 from __future__ import annotations
@@ -92,9 +94,8 @@ def _variants(
 def _table(
     seconds: dict[str, list[tuple[float, float]]], vectors: dict[str, Any], loading: dict[str, float], n: int
 ) -> None:
-    print(
-        "| variant | documents/s | ratio | per CPU second | ratio | least cosine | load, s |\n|---|---|---|---|---|---|---|"
-    )
+    print("| variant | documents/s | ratio | per CPU second | ratio | least cosine | load, s |")
+    print("|---|---|---|---|---|---|---|")
     base = next(iter(seconds))
     truth = vectors[base] / np.linalg.norm(vectors[base], axis=1, keepdims=True)
     for name, times in seconds.items():

@@ -20,14 +20,14 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from foils.models.encoder import SentenceEncoder
-from foils.models.lsa import Lsa
 from numpy.typing import NDArray
 
 from foils import recipes
 from foils.collection import Collection
 from foils.engine import Local
 from foils.errors import FoilsError
+from foils.models.encoder import SentenceEncoder
+from foils.models.lsa import Lsa
 from foils.protocols import Encoder
 from foils.recipes import Plan
 from foils.run import mine
@@ -145,8 +145,13 @@ def summary(tables: list[pl.DataFrame], n: int) -> dict[str, float]:
 
 
 def candidates(plan: Callable[[int], Plan]) -> dict[str, Callable[[int], Recipe]]:
-    """Every named recipe, as a function of the seed."""
-    return {name: (lambda seed, f=function: f(plan(seed))) for name, function in recipes.RECIPES.items()}
+    """Every named recipe, as a function of the seed; the link column is for the one that walks links."""
+
+    def made(name: str) -> Callable[[int], Recipe]:
+        column = "links" if name == "bica" else ""
+        return lambda seed: recipes.RECIPES[name](replace(plan(seed), column=column))
+
+    return {name: made(name) for name in recipes.RECIPES}
 
 
 def main() -> None:
@@ -173,7 +178,7 @@ def main() -> None:
         world = load(args.data, data, yard, engine)
 
         def plan(seed: int) -> Plan:
-            return Plan(encoders=((name, encoder),), n=args.n, seed=seed, column="links")
+            return Plan(encoders=((name, encoder),), n=args.n, seed=seed)
 
         for recipe, make in candidates(plan).items():
             try:

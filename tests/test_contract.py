@@ -84,6 +84,7 @@ MINIMAL = {
     "clusters": lambda folder: {"encoder": TextEncoder()},
     "run-file": lambda folder: {"name": "run", "path": run_file(folder)},
     "similarity": lambda folder: {"encoder": TextEncoder(), "name": "words"},
+    "positive-similarity": lambda folder: {"encoder": TextEncoder()},
     "rerank": lambda folder: {"scorer": PairScorer(), "name": "ce"},
     "z-score": lambda folder: {"score": "cos.dense"},
     "same-source": lambda folder: {"column": "title"},

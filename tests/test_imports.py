@@ -34,6 +34,7 @@ LAYERS = {
         "diverse",
         "limits",
         "overlap",
+        "neighbours",
         "weigh",
         "detect",
         "judge",

@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from build import collection, scored
 from foils.collection import Collection
 from foils.engine import Local
 from foils.errors import RecipeError
@@ -108,9 +109,16 @@ def test_rrf_by_hand(pairs):
     assert one == pytest.approx([1 / 2, 0, 1, 0, 0, 1 / 7])
 
 
-def test_rrf_refuses_to_mix_scores_of_different_units(pairs):
-    step = Rrf(ranks=("rank.dense", "bm25.bm25"))
-    with pytest.raises(RecipeError, match=r"bm25\.bm25.*units"):
+def test_rrf_takes_scores_by_their_places_so_that_units_never_mix(pairs):
+    table = scored(collection(docs=4), {0: [(0, 99.0), (1, 4.0), (2, 9.0), (3, 2.0)]}, "bm25", "bm25")
+    table = table.with_column("cos.dense", pl.Series([1.0, 0.1, 0.3, 0.2]))
+    fused = Rrf(ranks=("bm25.bm25", "cos.dense"))(table, Local()).frame["rrf.rrf"].to_list()
+    assert fused[1:] == pytest.approx([1 / 62 + 1 / 63, 1 / 61 + 1 / 61, 1 / 63 + 1 / 62], rel=1e-6)
+
+
+def test_rrf_refuses_columns_without_an_order(pairs):
+    step = Rrf(ranks=("rank.dense", "weight"))
+    with pytest.raises(RecipeError, match="'weight' has no order"):
         step.check()
     assert Rrf(ranks=("rank.dense",)).needs == {"rank.dense"}
     with pytest.raises(RecipeError, match="k=-1"):

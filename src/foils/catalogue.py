@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any
 
 from foils import recipes, registry
+from foils.steps import Recipe
 
 KINDS = ("recipe", *registry.METHODS, "plugin")
 
@@ -68,7 +69,7 @@ def reference(text: str) -> str:
     )
 
 
-def _paper(function: Any) -> str:
+def _paper(function: Callable[[recipes.Plan], Recipe]) -> str:
     return function(_example()).paper
 
 

@@ -60,7 +60,7 @@ class Collection:
 
         Args:
             path: a BEIR folder, a JSONL, Parquet, CSV or TSV file, a Hugging Face dataset on disk, or a training
-                file of another tool (formats: ``docs/formats.md``).
+                file of another tool (formats: ``docs/formats-read.md``).
             split: which qrels of a BEIR folder, which split of a dataset.
             positives: a file with header ``query-id corpus-id score`` that replaces the qrels.
             relevant_from: the lowest grade that counts as positive; lower grades are kept as judged not relevant.

@@ -65,7 +65,8 @@ class _Diverse(Sampler):
         def look(rows: pl.DataFrame) -> NDArray[np.float32]:
             found = vectors[np.searchsorted(docs, rows["doc"].to_numpy())].astype(np.float32)
             norms = np.linalg.norm(found, axis=1, keepdims=True)
-            return np.divide(found, norms, out=np.zeros_like(found), where=norms > 0)
+            unit: NDArray[np.float32] = np.divide(found, norms, out=np.zeros_like(found), where=norms > 0)
+            return unit
 
         return look
 

@@ -9,6 +9,9 @@ import polars as pl
 from foils.pairs import Pairs
 from foils.protocols import Engine
 from foils.steps import Step
+from foils.texts import words
+
+WORDS = pl.List(pl.Categorical)
 
 
 @dataclass(frozen=True)
@@ -41,11 +44,7 @@ class WordOverlap(Step):
 
 
 def _words(texts: pl.Series) -> pl.Series:
-    spaceless = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Khmer}\p{Lao}\p{Myanmar}]"
-    pattern = rf"{spaceless}|[\p{{L}}\p{{N}}\p{{M}}--{spaceless}]+"
-    return (
-        texts.str.to_lowercase().str.extract_all(pattern).list.unique(maintain_order=True).cast(pl.List(pl.Categorical))
-    )
+    return words(texts).str.split(" ").list.unique(maintain_order=True).list.set_difference([""]).cast(WORDS)
 
 
 def _jaccard(left: pl.Series, right: pl.Series) -> pl.Series:

@@ -35,10 +35,12 @@ METHODS: dict[str, dict[str, str]] = {
         "rerank": "foils.score:Rerank",
         "rrf": "foils.score:Rrf",
         "z-score": "foils.score:ZScore",
+        "positive-similarity": "foils.neighbours:PositiveSimilarity",
         "word-overlap": "foils.overlap:WordOverlap",
     },
     "rule": {
         "shift": "foils.rules:Shift",
+        "skip-best": "foils.rules:SkipBest",
         "rank-window": "foils.rules:RankWindow",
         "topk-abs": "foils.rules:TopkAbs",
         "score-range": "foils.rules:ScoreRange",

@@ -55,6 +55,36 @@ class Shift(ColumnRule):
 
 
 @dataclass(frozen=True)
+class SkipBest(ColumnRule):
+    """Drops the candidates that score best by a column, for instance by several kinds of evidence fused.
+
+    The shift of NV-Retriever (arXiv:2407.15831, section 3) on any score instead of one source's ranks: with ranks of
+    lexical, dense and document-to-positive similarity fused, it removes more false negatives at the same hardness
+    than a shift of the dense ranks (docs/benchmarks.md). Ties at the end are dropped too. Fails where the score is
+    the one that the negatives are then chosen by: it is ``Shift`` again.
+
+    Args:
+        skip: candidates dropped per query, labelled positives not counted.
+        score: the score column.
+    """
+
+    scope: ClassVar[Scope] = "query"
+    skip: int = 10
+    score: str = "rrf.rrf"
+
+    def check(self) -> None:
+        """A negative number of candidates cannot be skipped."""
+        super().check()
+        if self.skip < 0:
+            raise RecipeError(f"{self.label}: skip={self.skip} must be at least 0")
+
+    def drops(self, pairs: Pairs) -> pl.Expr:
+        """Place by descending score among non-positives <= skip."""
+        among = pl.when(~pl.col("positive")).then(pl.col(self.score))
+        return among.rank("min", descending=True).over("query") <= self.skip
+
+
+@dataclass(frozen=True)
 class RankWindow(ColumnRule):
     """Keeps the ranks ``first`` to ``last`` of a source and drops the others.
 

@@ -68,7 +68,8 @@ class Rerank(Step):
     """Score the positives and the live candidates by a reranker; other rows stay without a score.
 
     A missing score drops a pair in every rule that reads it: place this step after the rules that need no model, and
-    with ``top`` the candidates below go in the next rule that reads the scores.
+    with ``top`` the candidates below go in the next rule that reads the scores. Fails where the reranker saw the same
+    incomplete labels in training: it then agrees with them.
 
     Args:
         scorer: reads query and document together; its unit is the unit of the column.
@@ -131,13 +132,14 @@ class Rerank(Step):
 
 @dataclass(frozen=True)
 class Rrf(Step):
-    """Fuse the ranks of several sources into one score: the sum of 1 / (k + rank).
+    """Fuse ranks into one score: the sum of 1 / (k + rank).
 
-    Cormack, Clarke and Buettcher (SIGIR 2009), equation 1, k = 60. A source that did not find the document adds 0.
-    Fails where a source is far worse than the others: all count alike.
+    Cormack, Clarke and Buettcher (SIGIR 2009), equation 1, k = 60. Ranks are those of the sources (a source that did
+    not find the document adds 0), or places by a score among the rows of the query that are not positives. Fails
+    where one kind of evidence is far worse than the others: all count alike.
 
     Args:
-        ranks: the columns ``rank.<source>``; empty: all that are there.
+        ranks: columns ``rank.<source>``, or score columns, which are ranked per query; empty: the ranks of all sources.
         k: damps the top ranks.
         name: the column is ``rrf.<name>``.
 
@@ -146,6 +148,7 @@ class Rrf(Step):
         0.032266
     """
 
+    scope: ClassVar[Scope] = "query"
     ranks: tuple[str, ...] = ()
     k: int = 60
     name: str = "rrf"
@@ -161,23 +164,20 @@ class Rrf(Step):
         return frozenset({f"rrf.{self.name}"})
 
     def check(self) -> None:
-        """Only ranks can be fused: scores of different units have no common scale."""
+        """Columns with a rank or a unit; scores enter by their ranks, so that units never mix."""
         _check_name(self)
         if self.k < 0:
             raise RecipeError(f"{self.label}: k={self.k}; it must be at least 0 (the paper's choice is 60)")
-        other = [c for c in self.ranks if not c.startswith("rank.")]
+        other = [c for c in self.ranks if c.split(".", 1)[0] not in ("rank", *UNITS) or "." not in c]
         if other:
-            raise RecipeError(
-                f"{self.label} fuses ranks, but {other[0]!r} is none; name columns rank.<source> "
-                "(scores of different units have no common scale and are never averaged)"
-            )
+            raise RecipeError(f"{self.label}: {other[0]!r} has no order; name columns rank.<source> or <unit>.<name>")
 
     def __call__(self, pairs: Pairs, engine: Engine) -> Pairs:
         """Add the sum."""
         ranks = self.ranks or tuple(f"rank.{s}" for s in pairs.sources)
         if not ranks:
             raise RecipeError(f"{self.label}: there are no ranks to fuse; put a source before it")
-        terms = (1.0 / (self.k + pl.col(r).cast(pl.Float64)) for r in ranks)
+        terms = (1.0 / (self.k + _place(r).cast(pl.Float64)) for r in ranks)
         return pairs.with_column(f"rrf.{self.name}", pl.sum_horizontal(t.fill_null(0.0) for t in terms))
 
 
@@ -187,7 +187,8 @@ class ZScore(Step):
 
     Mean and population standard deviation are taken over all rows of the query that are not positives and have the
     score, dropped ones included; positives are put on the same scale. Where all candidates score alike, every row
-    gets 0; a query without candidates has no z. The mean and spread depend on how deep the sources searched.
+    gets 0; a query without candidates has no z. Fails with shallow searches: the
+    mean and spread are those of the candidates found, so they depend on the depth.
 
     Args:
         score: the column to standardise, ``<unit>.<name>``; the result is ``z.<name>``.
@@ -216,6 +217,14 @@ class ZScore(Step):
         z = pl.when(flat & value.is_not_null()).then(0.0).when(~flat).then((value - mean) / sd)
         (name,) = self.adds
         return pairs.with_column(name, z)
+
+
+def _place(column: str) -> pl.Expr:
+    if column.startswith("rank."):
+        return pl.col(column)
+    among = pl.when(~pl.col("positive")).then(pl.col(column))
+    place = among.rank("min", descending=True).over("query")
+    return pl.when(pl.col("positive")).then(pl.col(column).rank("min", descending=True).over("query")).otherwise(place)
 
 
 def _check_name(step: Similarity | Rerank | Rrf) -> None:

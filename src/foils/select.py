@@ -109,7 +109,8 @@ class SimAns(Sampler):
     SimANS (arXiv:2210.11773), equation 5: weight exp(-a (s - s+ - b)^2). ``offset`` is the peak relative to the
     positive: the paper's b is ``offset=b``, the b of the published code is ``offset=-b``; its MS MARCO script uses
     exp(-3 |s - s+|): ``form="absolute", a=3``. Published: a = 0.5, b = 0 on unnormalised dot products that spread
-    over many units; on cosines set ``standardise``, or the draw is nearly uniform.
+    over many units. Fails on cosines unless ``standardise`` is set: their range is so small that the draw is nearly
+    uniform.
 
     Args:
         n: negatives per query.
@@ -151,7 +152,8 @@ class Stride(Sampler):
     """Takes every ``step``-th survivor in order of hardness, then cycles, for variety at all depths.
 
     UniME-V2 (arXiv:2510.13515), section 3.2: step 5 until 10 are chosen. Where the paper duplicates negatives of
-    short rows or labels random ones with score 1.0, ``short`` states what happens instead.
+    short rows or labels random ones with score 1.0, ``short`` states what happens instead. Fails where no rule stands
+    before it: the very first survivor is always taken.
 
     Args:
         n: negatives per query.
@@ -225,7 +227,8 @@ class Quota(Sampler):
 
     R2anker (arXiv:2206.08063) trains on negatives of several retrievers at once; NV-Retriever (arXiv:2407.15831)
     takes the first of each of four teachers. Reconstruction for R2anker: the paper's abstract names no numbers. A
-    document that several sources found counts for the first of them only.
+    document that several sources found counts for the first of them only. Fails, as the sources do, where one of them
+    finds mostly false negatives: a share is a share, whatever its quality.
 
     Args:
         n: negatives per query, at least the sum of the shares.

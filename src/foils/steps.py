@@ -231,8 +231,8 @@ class Recipe:
 
 
 def kebab(name: str) -> str:
-    """CamelCase to kebab-case: ``SimAns`` to ``sim-ans``."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name).lower()
+    """CamelCase to kebab-case: ``SimAns`` to ``sim-ans``, ``KMeans`` to ``k-means``."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", name).lower()
 
 
 def gumbel(uniform: NDArray[np.float64]) -> NDArray[np.float64]:

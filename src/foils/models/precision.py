@@ -20,7 +20,8 @@ from foils.files import write_bytes
 LEAST_COSINE = 0.99999
 LEAST_GAIN = 1.15
 SAMPLE = 48
-SECONDS = 0.5
+SECONDS = 1.0
+LEAST_TEXTS = 8
 
 Run = Callable[[Sequence[str]], NDArray[np.float32]]
 
@@ -32,8 +33,8 @@ def probe(texts: Sequence[str], reference: Run, candidates: Mapping[str, Callabl
     0.99999; it must be 1.15 times as fast as float32, so that noise of the clock decides nothing.
 
     Args:
-        texts: what is to be encoded; at most 48, spread evenly over the lengths, are tried for about half a second
-            per format.
+        texts: what is to be encoded; at most 48, spread evenly over the lengths, are tried for about a second
+            per format, and never fewer than 8.
         reference: encodes in float32.
         candidates: for each other format, what loads it; one that cannot be loaded or run is passed over.
 
@@ -43,10 +44,10 @@ def probe(texts: Sequence[str], reference: Run, candidates: Mapping[str, Callabl
     ordered = sorted(texts, key=len)
     spread = np.linspace(0, len(ordered) - 1, min(SAMPLE, len(ordered))).round().astype(int)
     sample = [ordered[i] for i in np.unique(spread)]
-    first = sample[:: max(1, len(sample) // 4)]
+    first = sample[:: max(1, len(sample) // LEAST_TEXTS)]
     reference(first)
     warm = _seconds(reference, first)
-    # As many texts as half a second holds; never fewer than the first few.
+    # As many texts as fit into the time; never fewer than the first few.
     count = max(len(first), min(len(sample), int(SECONDS / max(warm, 1e-6) * len(first))))
     sample = sample[:: max(1, len(sample) // count)]
     truth, base = reference(sample), _seconds(reference, sample)

@@ -34,14 +34,14 @@ class Reranker:
         model: a folder, or a hub id, which sentence-transformers may download. Code in a model is never run.
         max_length: tokens per pair; null: the model's own.
         precision: of the weights. Not measured: on a CPU without native support, 16 bits are far slower.
-        batch_tokens: padded tokens per batch.
+        batch_tokens: padded tokens per batch; null: 4,096 on a CPU, 16,384 elsewhere.
         device: as torch names it; null: an accelerator if there is one.
     """
 
     model: str
     max_length: int | None = None
     precision: Precision = "float32"
-    batch_tokens: int = 4096
+    batch_tokens: int | None = None
     device: str | None = None
 
     @property
@@ -58,7 +58,7 @@ class Reranker:
         """The model must exist, and give one score per pair."""
         if self.precision not in get_args(Precision):
             raise RecipeError(f"precision={self.precision!r} is not known; one of {', '.join(get_args(Precision))}")
-        if self.batch_tokens < 1 or (self.max_length is not None and self.max_length < 1):
+        if any(n is not None and n < 1 for n in (self.batch_tokens, self.max_length)):
             raise RecipeError("batch_tokens and max_length of a reranker must be at least 1")
         check_model(self.model, "a reranker")
         labels = self._labels()

@@ -82,7 +82,7 @@ def exact_topk(
     chosen = choose(precision, 2.0 * n_queries * n_documents * queries.shape[1])
     room = k + max(64, k // 4)
     # Per query: candidates (score and id), and the vector as given, scaled, and coded.
-    rows = max(QUERIES, STATE // (12 * room + 12 * queries.shape[1]))
+    rows = max(1, STATE // (12 * room + 12 * queries.shape[1]))
     with _workers(chosen) as pool:
         for start in range(0, n_queries, rows):
             part = slice(start, start + rows)

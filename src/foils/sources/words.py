@@ -121,6 +121,8 @@ def script_of(character: str) -> str:
 
 def fold(word: str) -> str:
     """One form for upper and lower case; the dot that folding leaves on a Turkish capital İ goes."""
+    if word.isascii():
+        return word.lower()
     return unicodedata.normalize("NFKC", word.casefold()).replace("i̇", "i")
 
 
