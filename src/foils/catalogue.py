@@ -56,17 +56,9 @@ def describe(name: str, kind: str) -> Method:
 
 def reference(text: str) -> str:
     """The first thing in a docstring that looks like a paper: an arXiv number, a venue with a year, a name with one."""
-    found = re.search(
-        r"arXiv:\d{4}\.\d{4,5}|\(([A-Z][A-Za-z-]+ (?:Findings )?(?:19|20)\d\d)\)|\b([A-Z][a-z]+) \(((?:19|20)\d\d)\)",
-        text,
-    )
-    return (
-        found.group(0).strip("()")
-        if found and not found.group(2)
-        else f"{found.group(2)} {found.group(3)}"
-        if found
-        else ""
-    )
+    venue = r"[(, ]([A-Z][A-Za-z0-9-]+ (?:Findings )?(?:19|20)\d\d)[;)]"
+    found = re.search(rf"(arXiv:\d{{4}}\.\d{{4,5}})|{venue}|\b([A-Z][a-z]+ \((?:19|20)\d\d)\)", text)
+    return next(g for g in found.groups() if g).replace("(", "") if found else ""
 
 
 def _paper(function: Callable[[recipes.Plan], Recipe]) -> str:

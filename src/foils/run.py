@@ -200,7 +200,7 @@ def _entry(step: Step, before: dict[str, int], pairs: Pairs, seconds: float) -> 
 def versions() -> dict[str, str]:
     """Versions of what takes part in a run."""
     found = {"foils": foils.__version__, "python": platform.python_version(), "platform": platform.platform()}
-    for package in ("numpy", "polars", "scikit-learn", "bm25s", "numba", "torch", "sentence-transformers"):
+    for package in ("numpy", "polars", "scikit-learn", "numba", "torch", "sentence-transformers"):
         try:
             found[package] = version(package)
         except PackageNotFoundError:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from foils.errors import DataError, RecipeError
 from foils.protocols import Advance
-from foils.sources.precision import Chosen, Codes, Precision, buffer_for, choose, encode, margins, multiply
+from foils.sources.precision import Chosen, Codes, Precision, buffer_for, choose, encode, margins, multiply, workers
 
 Vectors = NDArray[np.floating]
 
@@ -83,7 +82,7 @@ def exact_topk(
     room = k + max(64, k // 4)
     # Per query: candidates (score and id), and the vector as given, scaled, and coded.
     rows = max(1, STATE // (12 * room + 12 * queries.shape[1]))
-    with _workers(chosen) as pool:
+    with workers(chosen, _cores()) as pool:
         for start in range(0, n_queries, rows):
             part = slice(start, start + rows)
             found = _Found.empty(len(queries[part]), room)
@@ -182,25 +181,6 @@ def _sorted(found: _Found, k: int) -> tuple[NDArray[np.uint32], NDArray[np.float
     # Ids stand in ascending order, so a stable sort by score leaves ties in that order.
     order = np.argsort(-scores, axis=1, kind="stable")
     return np.take_along_axis(found.ids[:, :k], order, axis=1), np.take_along_axis(scores, order, axis=1)
-
-
-@contextmanager
-def _workers(precision: Chosen) -> Iterator[ThreadPoolExecutor]:
-    """A thread per core, each multiplying alone: then the products are scanned while they are still in its cache."""
-    if precision == "float32":
-        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
-        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(_cores()) as pool:
-            yield pool
-        return
-    import torch
-
-    before = torch.get_num_threads()
-    with ThreadPoolExecutor(_cores(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        try:
-            yield pool
-        finally:
-            torch.set_num_threads(before)
 
 
 def _cores() -> int:
