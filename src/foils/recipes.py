@@ -11,7 +11,7 @@ from foils.errors import RecipeError
 from foils.limits import Deepen
 from foils.overlap import WordOverlap
 from foils.protocols import Encoder, Scorer
-from foils.rules import MmEmbed, Shift
+from foils.rules import MmEmbed, Shift, SkipBest
 from foils.score import Rerank, Rrf
 from foils.select import DebCse, Quota, SimAns, Stride, Top, Uniform
 from foils.sources.attribute import Attribute
@@ -22,7 +22,7 @@ from foils.sources.runs import RunFile
 from foils.sources.supplied import Supplied
 from foils.sources.walk import Walk
 from foils.steps import Recipe, Sampler, Short, Source, Step
-from foils.weigh import Agreement, UniformWeight
+from foils.weigh import Agreement
 
 
 @dataclass(frozen=True)
@@ -182,19 +182,24 @@ def debcse(plan: Plan) -> Recipe:
 
 
 def default(plan: Plan) -> Recipe:
-    """The recipe on the best front of false negatives against hardness (docs/benchmarks.md)."""
+    """Skips the 20 best by BM25 and dense together, then takes the hardest: the best front in docs/benchmarks.md.
+
+    Lexical and dense evidence fail on different documents: a relevant one is rarely far down in both, so that fused
+    ranks find twice as many false negatives as dense ranks do at the same hardness, and no query starves.
+    """
+    sources = (Bm25(depth=plan.depth), *plan.dense())
+    evidence = tuple(s.score or f"rank.{s.name}" for s in sources)
     steps = (
         Supplied(),
-        Bm25(depth=plan.depth),
-        *plan.dense(),
+        *sources,
         *CLEAN,
         NearDuplicate(),
-        PercPos(ratio=0.95, score=plan.score),
+        Rrf(ranks=evidence),
+        SkipBest(skip=20),
         Deepen(want=plan.n),
         plan.sample(Top(by=plan.score)),
-        UniformWeight(),
     )
-    return Recipe(steps, "default", "measured, docs/benchmarks.md")
+    return Recipe(steps, "default", "measured: docs/benchmarks.md")
 
 
 RECIPES: dict[str, Callable[[Plan], Recipe]] = {

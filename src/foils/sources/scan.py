@@ -187,6 +187,14 @@ def prime(
 
 
 @_compiled
+def _block_maxima(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    top = np.zeros((values.shape[0] + BLOCK - 1) // BLOCK)
+    for j in range(values.shape[0]):
+        top[j // BLOCK] = max(top[j // BLOCK], values[j])
+    return top
+
+
+@_compiled
 def _any_above(row: NDArray[Any], scale: NDArray[np.float32], bar: np.float32) -> bool:
     hit = False
     for j in range(row.shape[0]):
@@ -238,31 +246,31 @@ def scan(
     """
     n = scale.shape[0]
     work = np.empty(queries.shape[1] // 4 + 1)
-    n_blocks = (n + BLOCK - 1) // BLOCK
-    top_norm = np.zeros(n_blocks)
-    top_error = np.zeros(n_blocks)
-    for j in range(n):
-        top_norm[j // BLOCK] = max(top_norm[j // BLOCK], norm[j])
-        top_error[j // BLOCK] = max(top_error[j // BLOCK], error[j])
+    top_norm, top_error = _block_maxima(norm), _block_maxima(error)
     for q in range(products.shape[0]):
         row = products[q]
         unit = np.float64(query_scale[q])
         if filled[q] == 0 and n >= k and threshold[q] == -np.inf:
             threshold[q] = prime(row, unit, by_norm[q], by_error[q], scale, norm, error, k)
-        for b in range(n_blocks):
+        for b in range(top_norm.shape[0]):
             start, stop = b * BLOCK, min((b + 1) * BLOCK, n)
             need = (threshold[q] - by_norm[q] * top_norm[b] - by_error[q] * top_error[b]) / unit
             bar = np.float32(need - abs(need) * 2e-7 - 1e-37)
-            if _any_above(row[start:stop], scale[start:stop], bar):
-                for j in range(start, stop):
-                    about = np.float64(row[j]) * np.float64(scale[j]) * unit
-                    if about + by_norm[q] * norm[j] + by_error[q] * error[j] < threshold[q]:
-                        continue
-                    score = dot(queries[q], documents[j], work)
-                    if score > threshold[q]:
-                        scores[q, filled[q]] = score
-                        ids[q, filled[q]] = first + j
-                        filled[q] += 1
-                        if filled[q] == scores.shape[1]:
-                            threshold[q] = shrink(scores[q], ids[q], filled[q], k)
-                            filled[q] = k
+            near, step = row[start:stop], scale[start:stop]
+            if not _any_above(near, step, bar):
+                continue
+            for i in range(near.shape[0]):
+                if np.float32(near[i]) * step[i] < bar:
+                    continue
+                j = start + i
+                about = np.float64(near[i]) * np.float64(step[i]) * unit
+                if about + by_norm[q] * norm[j] + by_error[q] * error[j] < threshold[q]:
+                    continue
+                score = dot(queries[q], documents[j], work)
+                if score > threshold[q]:
+                    scores[q, filled[q]] = score
+                    ids[q, filled[q]] = first + j
+                    filled[q] += 1
+                    if filled[q] == scores.shape[1]:
+                        threshold[q] = shrink(scores[q], ids[q], filled[q], k)
+                        filled[q] = k
