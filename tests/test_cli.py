@@ -83,7 +83,7 @@ def test_methods_lists_and_describes():
         (("mine", ALMANAC, "-o", "x", "--run", "a"), "write NAME=FILE"),
         (("mine", ALMANAC, "-o", "x", "--run", "a=no-such-run"), "no-such-run"),
         (("mine", ALMANAC, "-o", "x", "--split", "holdout"), "holdout"),
-        (("mine", ALMANAC, "-o", "/proc/no"), "cannot write"),
+        (("mine", ALMANAC, "-o", "/proc/no", "--quiet"), "cannot write"),
         (("explain", "no-run", "q"), "not a complete run folder"),
         (("methods", "unheard"), "no method and no kind"),
     ],

@@ -45,6 +45,8 @@ class _Diverse(Sampler):
         """Choose per query, then treat short rows by the policy."""
         unscored = pairs.frame.select(pairs.live & pl.col(self.score).is_null()).to_series()
         pairs = pairs.drop(pl.lit(unscored), "not drawn")
+        if pairs.negatives().height == 0:
+            return settle(pairs, self.n, self.short, self.seed)
         look = self._lookup(pairs, engine)
 
         def choose(rows: pl.DataFrame) -> NDArray[np.bool_]:
