@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -100,6 +102,32 @@ def test_mistakes_get_one_sentence_and_exit_code_1(tmp_path, args, message):
 @pytest.mark.parametrize("args", [("mine",), ("mine", "x"), ("nonsense",), ("mine", "x", "-o", "y", "--depth", "0")])
 def test_wrong_usage_is_exit_code_2(args):
     assert foils(*args).returncode == 2
+
+
+def test_ctrl_c_ends_with_130_and_the_same_command_continues(run, tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "foils",
+        "mine",
+        str(ALMANAC),
+        "-o",
+        str(tmp_path / "r"),
+        "--recipe",
+        "naive",
+        "-q",
+    ]
+    started = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "r" / ".work" / "key").exists() and time.monotonic() < deadline:
+        time.sleep(0.002)
+    started.send_signal(signal.SIGINT)
+    _, errors = started.communicate()
+    assert started.returncode == 130, errors
+    assert errors.strip() == "foils: interrupted; the same command continues where it stopped"
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+    for name in ("pairs.parquet", "report.html", "manifest.json"):
+        assert (tmp_path / "r" / name).read_bytes() == (run / name).read_bytes()
 
 
 def test_an_unknown_query_names_its_neighbours(run):

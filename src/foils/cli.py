@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import sys
 from dataclasses import asdict
 from enum import StrEnum
@@ -186,22 +187,28 @@ def methods(
         _print_table(["kind", "name", "effect", "reference"], [[m.kind, m.name, m.effect, m.reference] for m in found])
 
 
+class Interrupted(BaseException):
+    """Ctrl-C; not KeyboardInterrupt, which the command-line library would turn into a bare "Aborted"."""
+
+
 def main() -> None:
     """Run the command line: 0 done, 1 an error that a sentence explains, 2 wrong usage, 130 interrupted."""
+    signal.signal(signal.SIGINT, _interrupt)
     try:
         app()
     except FoilsError as error:
         sys.stderr.write(f"foils: {error}\n")
         sys.exit(1)
-    except KeyboardInterrupt:
+    except Interrupted:
         sys.stderr.write("foils: interrupted; the same command continues where it stopped\n")
         sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(1)
     except MemoryError:
         sys.stderr.write("foils: out of memory; mine with a smaller --depth, or split the queries\n")
         sys.exit(1)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise Interrupted
 
 
 def _encoders(models: list[str], precision: str) -> tuple[tuple[str, Any], ...]:
