@@ -6,7 +6,7 @@ Each query shows one known positive (`extras/fn_eval/labelled_1.tsv`); a mined n
 is a false negative. `ambiguous.tsv` (and cranfield's source documents) are never scored; on trecdl19 only judged
 pairs are. Hardness is the mean z of the *true* negatives: their MiniLM cosine to the query, standardised over the
 whole corpus, the same yardstick for every recipe. Rates are means over queries; intervals: bootstrap over queries,
-2,000 draws; random recipes are averaged over seeds.
+2,000 draws; random recipes are averaged over seeds; the second table is a paired t-test over queries, Holm-corrected.
 """
 
 from __future__ import annotations
@@ -123,25 +123,49 @@ def score(world: World, recipe: Recipe, engine: Local) -> pl.DataFrame:
     )
 
 
+def per_query(tables: list[pl.DataFrame]) -> pl.DataFrame:
+    """Columns ``query``, ``rate``, ``z``: means over seeds, for queries with anything scored."""
+    scored = pl.concat(tables).filter(pl.col("scored") > 0)
+    rate = (pl.col("false") / pl.col("scored")).mean()
+    return scored.group_by("query", maintain_order=True).agg(rate=rate, z=pl.col("z").mean())
+
+
 def summary(tables: list[pl.DataFrame], n: int) -> dict[str, float]:
     """Means over queries and seeds, with a bootstrap interval of the false-negative rate."""
-    joined = pl.concat(tables)
-    per_query = (
-        joined.filter(pl.col("scored") > 0)
-        .group_by("query", maintain_order=True)
-        .agg(rate=(pl.col("false") / pl.col("scored")).mean(), z=pl.col("z").mean())
-    )
-    rates = per_query["rate"].to_numpy()
+    joined, found = pl.concat(tables), per_query(tables)
+    rates = found["rate"].to_numpy()
     draws = np.random.default_rng(0).integers(0, max(len(rates), 1), (2000, max(len(rates), 1)))
     means = rates[draws].mean(axis=1) if len(rates) else np.array([np.nan])
     return {
         "fn": float(rates.mean()) if len(rates) else float("nan"),
         "low": float(np.quantile(means, 0.025)),
         "high": float(np.quantile(means, 0.975)),
-        "z": float(per_query["z"].mean() or float("nan")),
+        "z": float(found["z"].mean() or float("nan")),
         "full": float((joined["negatives"] >= n).mean()),
         "per_query": float(joined["negatives"].mean()),
     }
+
+
+def against(rates: dict[str, dict[str, pl.DataFrame]], one: str) -> str:
+    """Paired over queries: how much more false negatives each recipe has than ``one``, with Holm's p per collection."""
+    from scipy.stats import ttest_rel
+
+    lines = [f"| {one} against | {' | '.join(COLLECTIONS)} |", f"|---{'|---' * len(COLLECTIONS)}|"]
+    cells: dict[str, dict[str, str]] = {name: {} for name in rates if name != one}
+    for data in COLLECTIONS:
+        tests = []
+        for name in cells:
+            if data in rates[name]:
+                both = rates[one][data].join(rates[name][data], on="query")
+                gap = both["rate_right"] - both["rate"]
+                p = float(ttest_rel(both["rate_right"], both["rate"]).pvalue) if gap.abs().sum() else 1.0
+                tests.append((p, name, 100 * float(gap.mean() or 0)))
+        worst = 0.0
+        for place, (p, name, gap_points) in enumerate(sorted(tests)):
+            worst = max(worst, min(1.0, p * (len(tests) - place)))
+            cells[name][data] = f"{gap_points:+.1f} ({'<.001' if worst < 0.001 else f'{worst:.3f}'})"
+    lines += [f"| {name} | {' | '.join(found.get(c, '–') for c in COLLECTIONS)} |" for name, found in cells.items()]
+    return "\n".join(lines)
 
 
 def candidates(plan: Callable[[int], Plan]) -> dict[str, Callable[[int], Recipe]]:
@@ -174,6 +198,7 @@ def main() -> None:
     print(describe())
     print(f"- encoder {args.encoder}, n = {args.n}, {args.seeds} seeds\n")
     figures: dict[str, dict[str, dict[str, float]]] = {}
+    rates: dict[str, dict[str, pl.DataFrame]] = {}
     for data in COLLECTIONS:
         world = load(args.data, data, yard, engine)
 
@@ -187,6 +212,7 @@ def main() -> None:
                 print(f"<!-- {data}, {recipe}: {error} -->")
                 continue
             figures.setdefault(recipe, {})[data] = summary(tables, args.n)
+            rates.setdefault(recipe, {})[data] = per_query(tables)
     header = " | ".join(f"{c}: FN % (95 %) · z · full rows %" for c in COLLECTIONS)
     print(f"| recipe | {header} |\n|---{'|---' * len(COLLECTIONS)}|")
     for recipe, found in figures.items():
@@ -197,6 +223,8 @@ def main() -> None:
             for c in COLLECTIONS
         ]
         print(f"| {recipe} | {' | '.join(cells)} |")
+    print("\nFalse negatives in points above those of the default, paired over queries (p after Holm):\n")
+    print(against(rates, "default"))
     if args.json:
         args.json.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n")
 

@@ -67,3 +67,16 @@ def _hash_rows(queries, docs, query_hash, doc_hash, seed, numbers):  # type: ign
         x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         x = x ^ (x >> np.uint64(31))
         numbers[i] = (np.float64(x >> np.uint64(11)) + 0.5) * 2.0**-53
+
+
+def gumbel(uniform: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Standard Gumbel noise from numbers in (0, 1): -log(-log(u)), on all cores."""
+    noise = np.empty_like(uniform)
+    _gumbel(uniform, noise)
+    return noise
+
+
+@numba.njit(cache=True, parallel=True, nogil=True)
+def _gumbel(uniform, noise):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    for i in numba.prange(len(uniform)):
+        noise[i] = -np.log(-np.log(uniform[i]))

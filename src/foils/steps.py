@@ -237,8 +237,9 @@ def kebab(name: str) -> str:
 
 def gumbel(uniform: NDArray[np.float64]) -> NDArray[np.float64]:
     """Standard Gumbel noise from numbers in (0, 1): adding it to log-weights and taking the top draws by weight."""
-    noise: NDArray[np.float64] = -np.log(-np.log(uniform))
-    return noise
+    from foils import grouped
+
+    return grouped.gumbel(uniform)
 
 
 def order(pairs: Pairs, keys: NDArray[np.float64]) -> NDArray[np.int32]:

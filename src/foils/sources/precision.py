@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -91,10 +92,15 @@ def multiply(queries: Codes, documents: Codes, precision: Chosen, buffer: NDArra
     """Products (B, T) of coded rows, in the front of ``buffer``; int32 for int8, else float32."""
     shape = (queries.scale.size, documents.scale.size)
     out = buffer[: shape[0] * shape[1]].reshape(shape)
-    if precision == "float32":
+    if precision == "float32" and "torch" not in sys.modules:
         np.matmul(queries.values, documents.values.T, out=out)
         return out
     import torch
+
+    if precision == "float32":
+        # Its BLAS is a fifth faster than numpy's here, but not worth loading for this alone.
+        torch.mm(torch.from_numpy(queries.values), torch.from_numpy(documents.values).T, out=torch.from_numpy(out))
+        return out
 
     if precision == "int8":
         torch._int_mm(queries.values, documents.values.T, out=torch.from_numpy(out))
@@ -134,7 +140,7 @@ def choose(precision: Precision, operations: float) -> Chosen:
 @contextmanager
 def workers(precision: Chosen, n: int) -> Iterator[ThreadPoolExecutor]:
     """Threads that each multiply alone: then products are scanned while they are still in the core's cache."""
-    if precision == "float32":
+    if precision == "float32" and "torch" not in sys.modules:
         from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
         with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(n) as pool:
