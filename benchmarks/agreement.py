@@ -10,6 +10,8 @@ difference is a (query, document) pair that one side selects and the other does 
 - query text: two query ids share a text (sentence-transformers merges them);
 - near tie: a swap of documents whose scores differ by less than 1e-6, or a score that near to the rule's limit;
 - pool: sentence-transformers counts the pool without positives, so it looks a few ranks deeper;
+- shift after filtering: sentence-transformers skips the first *survivors* of the other rules, not the first ranks, so
+  that the candidates above the shift are taken where the rule has spoken already;
 - other: anything else.
 """
 
@@ -111,7 +113,7 @@ def theirs(collection: Collection, stub: Stub, options: dict[str, Any]) -> set[P
     return set(zip(mined["query"], mined["negative"], strict=True))
 
 
-def causes(a: set[Pair], b: set[Pair], collection: Collection, stub: Stub) -> Counter[str]:
+def causes(a: set[Pair], b: set[Pair], collection: Collection, stub: Stub, shifted: bool) -> Counter[str]:
     """Every pair that only one side has, by cause."""
     copied = set(collection.passages.filter(collection.passages.is_duplicated()).to_list())
     asked = collection.queries["text"]
@@ -132,6 +134,8 @@ def causes(a: set[Pair], b: set[Pair], collection: Collection, stub: Stub) -> Co
             cause = "near tie"
         elif {p in a for p in pairs} == {False}:
             cause = "pool"
+        elif shifted:
+            cause = "shift after filtering"
         else:
             cause = "other"
         found[cause] += len(pairs)
@@ -158,7 +162,8 @@ def main() -> None:
         vectors = Vectors(queries=sides[0], documents=sides[1])
         for rule, (steps, options) in RULES.items():
             a, b = ours(collection, vectors, steps), theirs(collection, stub, options)
-            listed = ", ".join(f"{n:,} {c}" for c, n in sorted(causes(a, b, collection, stub).items())) or "none"
+            found = causes(a, b, collection, stub, "range_min" in options and len(options) > 1)
+            listed = ", ".join(f"{n:,} {c}" for c, n in sorted(found.items())) or "none"
             print(f"| {name} | {rule} | {len(a):,} | {len(b):,} | {len(a & b):,} | {listed} |", flush=True)
 
 

@@ -66,7 +66,7 @@ def test_fewer_candidates_than_asked_are_all_kept():
 
 
 def test_an_encoder_is_needed():
-    with pytest.raises(RecipeError, match="needs an encoder"):
+    with pytest.raises(RecipeError, match="encoder is missing"):
         Mmr().check()
 
 

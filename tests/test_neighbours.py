@@ -26,5 +26,5 @@ def test_the_only_positive_is_compared_with_itself():
 
 
 def test_an_encoder_is_needed():
-    with pytest.raises(RecipeError, match="needs an encoder"):
+    with pytest.raises(RecipeError, match="encoder is missing"):
         PositiveSimilarity().check()

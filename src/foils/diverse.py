@@ -12,26 +12,14 @@ from numpy.typing import NDArray
 
 from foils.errors import RecipeError
 from foils.pairs import Pairs
-from foils.protocols import Encoder, Engine
-from foils.steps import Sampler, settle
+from foils.protocols import Engine
+from foils.steps import Sampler, WithEncoder, settle
 
 
 @dataclass(frozen=True)
-class _Diverse(Sampler):
+class _Diverse(WithEncoder, Sampler):
     noisy: ClassVar[bool] = False
     score: str = "cos.dense"
-    encoder: Encoder | None = None
-
-    def check(self) -> None:
-        """An encoder is needed."""
-        super().check()
-        if self.encoder is None:
-            raise RecipeError(f"{self.label} compares documents by their vectors and needs an encoder")
-        self.encoder.check()
-
-    def facts(self) -> dict[str, str]:
-        """Those of the encoder."""
-        return self.encoder.facts() if self.encoder else {}
 
     def log_p(self, pairs: Pairs) -> pl.Expr:
         """The score; what is chosen depends on the other choices too."""
@@ -60,9 +48,7 @@ class _Diverse(Sampler):
 
     def _lookup(self, pairs: Pairs, engine: Engine) -> Callable[[pl.DataFrame], NDArray[np.float32]]:
         docs = pairs.negatives()["doc"].unique().sort().to_numpy()
-        if self.encoder is None:
-            raise RecipeError(f"{self.label} needs an encoder")
-        vectors = self.encoder.vectors(pairs.collection, "document", docs, engine)
+        vectors = self.model.vectors(pairs.collection, "document", docs, engine)
 
         def look(rows: pl.DataFrame) -> NDArray[np.float32]:
             found = vectors[np.searchsorted(docs, rows["doc"].to_numpy())].astype(np.float32)

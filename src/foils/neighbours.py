@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from foils.errors import RecipeError
 from foils.pairs import Pairs
-from foils.protocols import Encoder, Engine
-from foils.steps import Scope, Step
+from foils.protocols import Engine
+from foils.steps import Scope, WithEncoder
 
 
 @dataclass(frozen=True)
-class PositiveSimilarity(Step):
+class PositiveSimilarity(WithEncoder):
     """Adds the similarity of each candidate to the nearest known positive of its query, ``<unit>.<name>``.
 
     Relevance feedback in its plainest form (Rocchio, 1971): a document much like a relevant one is likely relevant,
@@ -30,7 +30,6 @@ class PositiveSimilarity(Step):
     """
 
     scope: ClassVar[Scope] = "query"
-    encoder: Encoder | None = None
     name: str = "positive"
 
     @property
@@ -40,30 +39,21 @@ class PositiveSimilarity(Step):
 
     def check(self) -> None:
         """An encoder and a plain name."""
-        if self.encoder is None:
-            raise RecipeError(f"{self.label} compares documents by their vectors and needs an encoder")
         if not re.fullmatch(r"[\w-]+", self.name):
             raise RecipeError(f"{self.label}: name={self.name!r}; use letters, digits, '-' and '_' only")
-        self.encoder.check()
-
-    def facts(self) -> dict[str, str]:
-        """Those of the encoder."""
-        return self.encoder.facts() if self.encoder else {}
 
     def __call__(self, pairs: Pairs, engine: Engine) -> Pairs:
         """Compare the rows of each query with its positives."""
-        if self.encoder is None:
-            raise RecipeError(f"{self.label} needs an encoder")
         frame = pairs.frame
         docs, places = np.unique(frame["doc"].to_numpy(), return_inverse=True)
-        vectors = self.encoder.vectors(pairs.collection, "document", docs.astype(np.uint32), engine)
+        vectors = self.model.vectors(pairs.collection, "document", docs.astype(np.uint32), engine)
         positive = frame["positive"].to_numpy()
         starts = np.flatnonzero(np.diff(frame["query"].to_numpy(), prepend=np.uint32(2**32 - 1)))
         values = np.zeros(frame.height, dtype=np.float32)
         for start, stop in zip(starts, [*starts[1:], frame.height], strict=True):
             values[start:stop] = _nearest(vectors[places[start:stop]], positive[start:stop])
         (column,) = self.adds
-        if self.encoder.unit == "cos":
+        if self.model.unit == "cos":
             values = np.clip(values, -1, 1)
         return pairs.with_column(column, pl.Series(values))
 

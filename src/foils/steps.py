@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from foils.errors import RecipeError
 from foils.pairs import Pairs, hash_uniform
-from foils.protocols import Engine
+from foils.protocols import Encoder, Engine
 
 Scope = Literal["row", "query", "all"]
 Short = Literal["fewer", "relax", "random", "drop query"]
@@ -56,6 +56,33 @@ class Step(ABC):
     @abstractmethod
     def __call__(self, pairs: Pairs, engine: Engine) -> Pairs:
         """Do it."""
+
+
+@dataclass(frozen=True)
+class WithEncoder(Step):
+    """What steps with an encoder share: it must be given, it is checked first, its facts are recorded."""
+
+    encoder: Encoder | None = None
+
+    @property
+    def model(self) -> Encoder:
+        """The encoder.
+
+        Raises:
+            RecipeError: none was given.
+        """
+        if self.encoder is None:
+            raise RecipeError(f"{self.label}: encoder is missing; vectors are needed, for instance encoder=Lsa()")
+        return self.encoder
+
+    def check(self) -> None:
+        """The encoder must be there and ready."""
+        super().check()
+        self.model.check()
+
+    def facts(self) -> dict[str, str]:
+        """The encoder's."""
+        return self.encoder.facts() if self.encoder is not None else {}
 
 
 @dataclass(frozen=True)

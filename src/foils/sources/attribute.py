@@ -9,14 +9,14 @@ import polars as pl
 
 from foils.errors import RecipeError
 from foils.pairs import Pairs
-from foils.protocols import Encoder, Engine
+from foils.protocols import Engine
 from foils.sources.tables import FOUND, positives, ranked, values
 from foils.sources.topk import exact_topk, pair_scores
-from foils.steps import Source
+from foils.steps import Source, WithEncoder
 
 
 @dataclass(frozen=True)
-class Attribute(Source):
+class Attribute(WithEncoder, Source):
     """Keeps, of an encoder's ranking, documents whose language, date or type is not the positive's.
 
     Generalises MM-Embed (arXiv:2411.02571), whose C1 are documents of the wrong modality that the encoder ranks
@@ -39,7 +39,6 @@ class Attribute(Source):
 
     name: str = "attribute"
     depth: int = 100
-    encoder: Encoder | None = None
     column: str = "language"
     differ: bool = True
     above_positive: bool = True
@@ -52,24 +51,15 @@ class Attribute(Source):
     def check(self) -> None:
         """An encoder is needed, and a column."""
         super().check()
-        if self.encoder is None:
-            raise RecipeError(f"{self.label}: encoder is missing; a ranking is needed, for instance encoder=Lsa()")
         if not self.column:
             raise RecipeError(f"{self.label}: column is empty; name the column of the corpus that is compared")
-        self.encoder.check()
-
-    def facts(self) -> dict[str, str]:
-        """The encoder's."""
-        return self.encoder.facts() if self.encoder is not None else {}
 
     def find(self, pairs: Pairs, engine: Engine) -> pl.DataFrame:
         """The documents kept of every query's ranking."""
-        if self.encoder is None:
-            raise RecipeError(f"{self.label}: encoder is missing")
         collection, rows, known = pairs.collection, pairs.queries, positives(pairs)
         table = values(collection.corpus, self.column)
-        documents = self.encoder.vectors(collection, "document", None, engine)
-        queries = self.encoder.vectors(collection, "query", rows, engine)
+        documents = self.model.vectors(collection, "document", None, engine)
+        queries = self.model.vectors(collection, "query", rows, engine)
         with engine.track(f"search {self.name}", len(queries) * len(documents), "pairs") as advance:
             ids, scores = exact_topk(queries, documents, self.depth, advance=advance)
         at = pl.Series(rows).search_sorted(known["query"]).to_numpy()
@@ -90,10 +80,8 @@ class Attribute(Source):
 
     def fill(self, pairs: Pairs, engine: Engine) -> pl.Series | None:
         """The encoder's score of every row."""
-        if self.encoder is None:
-            return None
         rows = pairs.queries
-        queries = self.encoder.vectors(pairs.collection, "query", rows, engine)
-        documents = self.encoder.vectors(pairs.collection, "document", None, engine)
+        queries = self.model.vectors(pairs.collection, "query", rows, engine)
+        documents = self.model.vectors(pairs.collection, "document", None, engine)
         at = pl.Series(rows).search_sorted(pairs.frame["query"]).to_numpy()
         return pl.Series(self.score, pair_scores(queries, documents, at, pairs.frame["doc"].to_numpy()))

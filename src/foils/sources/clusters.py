@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 
 from foils.errors import RecipeError
 from foils.pairs import Pairs
-from foils.protocols import Encoder, Engine
+from foils.protocols import Engine
 from foils.sources.tables import FOUND, positives, ranked, unit_rows
 from foils.sources.topk import exact_topk
-from foils.steps import Source
+from foils.steps import Source, WithEncoder
 
 Near = Literal["same", "second"]
 BATCH = 1 << 16
 
 
 @dataclass(frozen=True)
-class Clusters(Source):
+class Clusters(WithEncoder, Source):
     """Takes documents from the positive's k-means cluster, most like the positive first.
 
     Reconstruction: ClusterNS (ACL Findings 2023) uses the centroid second nearest to a sentence as its hard negative,
@@ -44,7 +44,6 @@ class Clusters(Source):
 
     name: str = "clusters"
     depth: int = 100
-    encoder: Encoder | None = None
     k: int = 0
     near: Near = "same"
     seed: int = 0
@@ -56,25 +55,20 @@ class Clusters(Source):
     def check(self) -> None:
         """An encoder is needed; k must not be negative."""
         super().check()
-        if self.encoder is None:
-            raise RecipeError(f"{self.label}: encoder is missing; clusters need vectors, for instance encoder=Lsa()")
         if self.k < 0 or self.k == 1:
             raise RecipeError(
                 f"{self.label}: k={self.k}; it must be 0 (chosen by the size of the corpus) or at least 2"
             )
         if self.near not in get_args(Near):
             raise RecipeError(f"{self.label}: near={self.near!r} is not known; one of {', '.join(get_args(Near))}")
-        self.encoder.check()
 
     def facts(self) -> dict[str, str]:
         """Number and sizes of the clusters, and the encoder's facts."""
-        return self._noted | (self.encoder.facts() if self.encoder is not None else {})
+        return self._noted | super().facts()
 
     def find(self, pairs: Pairs, engine: Engine) -> pl.DataFrame:
         """The documents nearest to the positives within the clusters."""
-        if self.encoder is None:
-            raise RecipeError(f"{self.label}: encoder is missing")
-        vectors = unit_rows(self.encoder.vectors(pairs.collection, "document", None, engine))
+        vectors = unit_rows(self.model.vectors(pairs.collection, "document", None, engine))
         k = min(self.k or max(2, round((len(vectors) / 2) ** 0.5)), len(vectors))
         labels, second = cluster(vectors, k, self.seed)
         sizes = np.bincount(labels, minlength=k)

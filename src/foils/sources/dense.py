@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from foils.errors import RecipeError
 from foils.pairs import Pairs
-from foils.protocols import Encoder, Engine
+from foils.protocols import Engine
 from foils.sources.precision import Precision, choose
 from foils.sources.topk import exact_topk, pair_scores
-from foils.steps import Source
+from foils.steps import Source, WithEncoder
 
 
 @dataclass(frozen=True)
-class Dense(Source):
+class Dense(WithEncoder, Source):
     """Finds the documents whose vectors are nearest to the query's, exactly.
 
     The candidates of DPR (Karpukhin et al., EMNLP 2020) and ANCE (Xiong et al., ICLR 2021), which searched an index;
@@ -51,7 +51,6 @@ class Dense(Source):
 
     name: str = "dense"
     depth: int = 100
-    encoder: Encoder | None = None
     precision: Precision = "auto"
 
     @property
@@ -66,19 +65,16 @@ class Dense(Source):
     def check(self) -> None:
         """An encoder is needed, and a known precision."""
         super().check()
-        if self.encoder is None:
-            raise RecipeError(f"{self.label}: encoder is missing; a dense source needs one, e.g. encoder=Lsa()")
         if self.precision not in get_args(Precision):
             raise RecipeError(
                 f"{self.label}: precision={self.precision!r} is not known; one of {', '.join(get_args(Precision))}"
             )
         if self.precision != "auto":
             choose(self.precision, 0.0)
-        self.encoder.check()
 
     def facts(self) -> dict[str, str]:
         """The encoder's facts, and the precision of the search's first pass."""
-        return (self.encoder.facts() if self.encoder is not None else {}) | self._noted
+        return super().facts() | self._noted
 
     def find(self, pairs: Pairs, engine: Engine) -> pl.DataFrame:
         """The ``depth`` nearest documents of every query."""
@@ -105,7 +101,5 @@ class Dense(Source):
         return pl.Series(self.score, pair_scores(queries, documents, at, pairs.frame["doc"].to_numpy()))
 
     def _vectors(self, pairs: Pairs, engine: Engine) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        if self.encoder is None:
-            raise RecipeError(f"{self.label}: encoder is missing; a dense source needs one, e.g. encoder=Lsa()")
-        queries = self.encoder.vectors(pairs.collection, "query", pairs.queries, engine)
-        return queries, self.encoder.vectors(pairs.collection, "document", None, engine)
+        queries = self.model.vectors(pairs.collection, "query", pairs.queries, engine)
+        return queries, self.model.vectors(pairs.collection, "document", None, engine)

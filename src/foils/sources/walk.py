@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from foils.errors import RecipeError
 from foils.pairs import Pairs, hash_uniform
-from foils.protocols import Encoder, Engine
+from foils.protocols import Engine
 from foils.sources.tables import FOUND, links, positives, ranked, reach, unit_rows
-from foils.steps import Source
+from foils.steps import Source, WithEncoder
 
 
 @dataclass(frozen=True)
-class Walk(Source):
+class Walk(WithEncoder, Source):
     """Walks along links from the positive, each step to a document much like the one before (BiCA).
 
     BiCA (arXiv:2511.08029, algorithm 1): the pool are the documents that the query's positives link to, and those
@@ -43,7 +43,6 @@ class Walk(Source):
 
     name: str = "walk"
     depth: int = 100
-    encoder: Encoder | None = None
     column: str = "links"
     paths: int = 3
     length: int = 3
@@ -57,21 +56,16 @@ class Walk(Source):
     def check(self) -> None:
         """An encoder is needed; numbers must be at least 1."""
         super().check()
-        if self.encoder is None:
-            raise RecipeError(f"{self.label}: encoder is missing; a walk follows similarities, e.g. encoder=Lsa()")
         for option in ("paths", "length", "top"):
             if getattr(self, option) < 1:
                 raise RecipeError(f"{self.label}: {option}={getattr(self, option)}; it must be at least 1")
-        self.encoder.check()
 
     def facts(self) -> dict[str, str]:
         """How many links there are, and the encoder's facts."""
-        return self._noted | (self.encoder.facts() if self.encoder is not None else {})
+        return self._noted | super().facts()
 
     def find(self, pairs: Pairs, engine: Engine) -> pl.DataFrame:
         """The documents visited for every query whose positives have links."""
-        if self.encoder is None:
-            raise RecipeError(f"{self.label}: encoder is missing")
         collection = pairs.collection
         edges, unknown = links(collection.corpus, self.column)
         self._noted.update(links=f"{edges.height:,}", links_to_unknown_ids=f"{unknown:,}")
@@ -79,8 +73,8 @@ class Walk(Source):
         if pools.height == 0:
             return pl.DataFrame(schema=FOUND)
         nodes, rows = pools["doc"].unique().sort(), pools["query"].unique().sort()
-        vectors = unit_rows(self.encoder.vectors(collection, "document", nodes.to_numpy(), engine))
-        asked = unit_rows(self.encoder.vectors(collection, "query", rows.to_numpy(), engine))
+        vectors = unit_rows(self.model.vectors(collection, "document", nodes.to_numpy(), engine))
+        asked = unit_rows(self.model.vectors(collection, "query", rows.to_numpy(), engine))
         found: list[pl.DataFrame] = []
         with engine.track(f"walk {self.name}", len(rows), "queries") as advance:
             for i, pool in enumerate(pools.partition_by("query", maintain_order=True)):
