@@ -166,24 +166,68 @@ def shrink(scores: NDArray[np.float64], ids: NDArray[np.uint32], filled: int, k:
 
 
 @_compiled
-def prime(
-    products: NDArray[Any],
-    unit: float,
-    by_norm: float,
-    by_error: float,
-    scale: NDArray[np.float32],
-    norm: NDArray[np.float64],
-    error: NDArray[np.float64],
+def prune(
+    lower: NDArray[np.float64], upper: NDArray[np.float64], ids: NDArray[np.uint32], filled: int, bar: float
+) -> int:
+    """Keep the entries whose upper bound reaches ``bar``, in place and in order; gives how many."""
+    kept = 0
+    for i in range(filled):
+        if upper[i] >= bar:
+            lower[kept], upper[kept], ids[kept] = lower[i], upper[i], ids[i]
+            kept += 1
+    return kept
+
+
+@_compiled
+def settle(
+    query: NDArray[np.float32],
+    panel: NDArray[np.float32],
+    first: int,
     k: int,
-) -> float:
-    """A threshold that at least k of the documents exceed: the k-th best of their scores' lower bounds."""
-    low = np.empty(products.shape[0])
-    for j in range(products.shape[0]):
-        low[j] = np.float64(products[j]) * np.float64(scale[j]) * unit - by_norm * norm[j] - by_error * error[j]
-        if np.isnan(low[j]):
-            low[j] = -np.inf
-    least = kth_best(low, k)
-    return least - abs(least) * 1e-12 - 1e-300
+    threshold: float,
+    lower: NDArray[np.float64],
+    upper: NDArray[np.float64],
+    ids: NDArray[np.uint32],
+    filled: int,
+    work: NDArray[np.float64],
+) -> tuple[float, int]:
+    """Score exactly what may still be among the k best, and keep the k best; gives the threshold and how many.
+
+    Entries of documents before ``first`` are exact already; the others are rows of ``panel``.
+    """
+    # A few candidates are scored faster than they are sorted out.
+    if filled > k + 32:
+        threshold = max(threshold, kth_best(lower[:filled].copy(), k))
+        filled = prune(lower, upper, ids, filled, threshold)
+    for i in range(filled):
+        if ids[i] >= first:
+            lower[i] = dot(query, panel[ids[i] - first], work)
+            upper[i] = lower[i]
+    if filled > k or (filled == k and threshold == -np.inf):
+        threshold = max(threshold, shrink(lower, ids, filled, k))
+        filled = k
+        upper[:k] = lower[:k]
+    return threshold, filled
+
+
+@_compiled
+def settle_all(
+    queries: NDArray[np.float32],
+    panel: NDArray[np.float32],
+    first: int,
+    k: int,
+    threshold: NDArray[np.float64],
+    lower: NDArray[np.float64],
+    upper: NDArray[np.float64],
+    ids: NDArray[np.uint32],
+    filled: NDArray[np.int64],
+) -> None:
+    """``settle`` every query of a block: afterwards every entry is exact."""
+    work = np.empty(queries.shape[1] // 4 + 1)
+    for q in range(queries.shape[0]):
+        threshold[q], filled[q] = settle(
+            queries[q], panel, first, k, threshold[q], lower[q], upper[q], ids[q], filled[q], work
+        )
 
 
 @_compiled
@@ -213,19 +257,21 @@ def scan(
     norm: NDArray[np.float64],
     error: NDArray[np.float64],
     queries: NDArray[np.float32],
-    documents: NDArray[np.float32],
+    panel: NDArray[np.float32],
     first: int,
+    offset: int,
     k: int,
     threshold: NDArray[np.float64],
-    scores: NDArray[np.float64],
+    lower: NDArray[np.float64],
+    upper: NDArray[np.float64],
     ids: NDArray[np.uint32],
     filled: NDArray[np.int64],
 ) -> None:
     """Pass once over a tile of products (B, T) and keep what can still be among the k best of a query.
 
-    A product times both scales is within ``by_norm * norm + by_error * error`` of the true score. What reaches the
-    query's threshold by that margin is scored exactly, and kept if it exceeds the threshold: documents come in
-    ascending order, so on equal scores the earlier one stays.
+    A product times both scales is within ``by_norm * norm + by_error * error`` of the true score: these are the
+    bounds of an entry. What cannot reach the k-th best lower bound is dropped; what is left at the end of a panel of
+    tiles, or when there is no room, is scored exactly.
 
     Args:
         products: (B, T) int32 or float32, of scaled queries and documents.
@@ -236,11 +282,13 @@ def scan(
         norm: (T,) their lengths, rounded up.
         error: (T,) their rounding losses, rounded up.
         queries: (B, d) as given.
-        documents: (T, d) as given.
-        first: row number of the first document.
+        panel: (P, d) the documents that are in memory, as given.
+        first: row number of the panel's first document.
+        offset: where in the panel the tile begins.
         k: how many to find.
-        threshold: (B,) score to exceed, updated.
-        scores: (B, C) kept scores, C > k, updated.
+        threshold: (B,) score to reach, updated.
+        lower: (B, C) lower bounds of the kept scores, C >= k + T, updated.
+        upper: (B, C) upper bounds, equal to ``lower`` where the score is exact, updated.
         ids: (B, C) kept document rows, ascending, updated.
         filled: (B,) entries in use, updated.
     """
@@ -248,29 +296,31 @@ def scan(
     work = np.empty(queries.shape[1] // 4 + 1)
     top_norm, top_error = _block_maxima(norm), _block_maxima(error)
     for q in range(products.shape[0]):
-        row = products[q]
-        unit = np.float64(query_scale[q])
-        if filled[q] == 0 and n >= k and threshold[q] == -np.inf:
-            threshold[q] = prime(row, unit, by_norm[q], by_error[q], scale, norm, error, k)
+        row, low, high, rows, held = products[q], lower[q], upper[q], ids[q], filled[q]
+        unit, bar = np.float64(query_scale[q]), threshold[q]
+        if held > 2 * k + 64:
+            bar = max(bar, kth_best(low[:held].copy(), k))
+            held = prune(low, high, rows, held, bar)
+        if held + n > low.shape[0]:
+            bar, held = settle(queries[q], panel, first, k, bar, low, high, rows, held, work)
         for b in range(top_norm.shape[0]):
             start, stop = b * BLOCK, min((b + 1) * BLOCK, n)
-            need = (threshold[q] - by_norm[q] * top_norm[b] - by_error[q] * top_error[b]) / unit
-            bar = np.float32(need - abs(need) * 2e-7 - 1e-37)
+            need = (bar - by_norm[q] * top_norm[b] - by_error[q] * top_error[b]) / unit
+            least = np.float32(need - abs(need) * 2e-7 - 1e-37)
             near, step = row[start:stop], scale[start:stop]
-            if not _any_above(near, step, bar):
+            if not _any_above(near, step, least):
                 continue
             for i in range(near.shape[0]):
-                if np.float32(near[i]) * step[i] < bar:
+                if np.float32(near[i]) * step[i] < least:
                     continue
                 j = start + i
                 about = np.float64(near[i]) * np.float64(step[i]) * unit
-                if about + by_norm[q] * norm[j] + by_error[q] * error[j] < threshold[q]:
-                    continue
-                score = dot(queries[q], documents[j], work)
-                if score > threshold[q]:
-                    scores[q, filled[q]] = score
-                    ids[q, filled[q]] = first + j
-                    filled[q] += 1
-                    if filled[q] == scores.shape[1]:
-                        threshold[q] = shrink(scores[q], ids[q], filled[q], k)
-                        filled[q] = k
+                # The last factor covers the rounding of this line itself.
+                margin = (by_norm[q] * norm[j] + by_error[q] * error[j]) * (1 + 1e-9) + abs(about) * 1e-12
+                if not about + margin < bar:
+                    # Where a product overflowed (NaN), nothing is known.
+                    low[held] = about - margin if about - margin > -np.inf else -np.inf
+                    high[held] = about + margin if about + margin < np.inf else np.inf
+                    rows[held] = first + offset + j
+                    held += 1
+        threshold[q], filled[q] = bar, held

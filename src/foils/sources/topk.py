@@ -20,7 +20,7 @@ Vectors = NDArray[np.floating]
 TILE = 1024  # documents multiplied at once: with 256 queries, the products fit a core's second-level cache
 QUERIES = 256  # queries multiplied at once
 PANEL = 16 << 20  # bytes of documents loaded at once
-STATE = 64 << 20  # bytes kept per super-block of queries
+STATE = 112 << 20  # bytes kept per super-block of queries
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,16 +28,18 @@ class _Found:
     """What a super-block of queries has found so far: the arguments of ``scan`` that it updates."""
 
     threshold: NDArray[np.float64]
-    scores: NDArray[np.float64]
+    lower: NDArray[np.float64]
+    upper: NDArray[np.float64]
     ids: NDArray[np.uint32]
     filled: NDArray[np.int64]
 
     @staticmethod
     def empty(n: int, room: int) -> _Found:
-        return _Found(np.full(n, -np.inf), np.empty((n, room)), np.empty((n, room), dtype=np.uint32), np.zeros(n, int))
+        lower, upper = np.empty((n, room)), np.empty((n, room))
+        return _Found(np.full(n, -np.inf), lower, upper, np.empty((n, room), dtype=np.uint32), np.zeros(n, int))
 
     def part(self, rows: slice) -> _Found:
-        return _Found(self.threshold[rows], self.scores[rows], self.ids[rows], self.filled[rows])
+        return _Found(self.threshold[rows], self.lower[rows], self.upper[rows], self.ids[rows], self.filled[rows])
 
 
 def exact_topk(
@@ -79,9 +81,9 @@ def exact_topk(
     if n_queries == 0 or k == 0:
         return ids, scores
     chosen = choose(precision, 2.0 * n_queries * n_documents * queries.shape[1])
-    room = k + max(64, k // 4)
-    # Per query: candidates (score and id), and the vector as given, scaled, and coded.
-    rows = max(1, STATE // (12 * room + 12 * queries.shape[1]))
+    room = 2 * k + TILE
+    # Per query: candidates (bounds and id), and the vector as given, scaled, and coded.
+    rows = max(1, STATE // (20 * room + 12 * queries.shape[1]))
     with workers(chosen, _cores()) as pool:
         for start in range(0, n_queries, rows):
             part = slice(start, start + rows)
@@ -123,8 +125,8 @@ def _search(
     size = min(QUERIES, max(16, -(-len(queries) // n_workers)))
     parts = [slice(start, start + size) for start in range(0, len(queries), size)]
     blocks = list(pool.map(lambda part: encode(_rows(queries, part), precision), parts))
-    for first, tiles in _panels(documents, precision, pool):
-        work = partial(_scan_panel, tiles=tiles, first=first, k=k, precision=precision)
+    for first, panel, tiles in _panels(documents, precision, pool):
+        work = partial(_scan_panel, panel=panel, tiles=tiles, first=first, k=k, precision=precision)
         for block in pool.map(work, blocks, map(found.part, parts)):
             if advance:
                 advance(block * sum(tile.scale.size for tile in tiles))
@@ -132,52 +134,46 @@ def _search(
         raise RecipeError(f"products in {precision} broke their error bound on this machine; use precision='float32'")
 
 
-def _panels(documents: Vectors, precision: Chosen, pool: ThreadPoolExecutor) -> Iterator[tuple[int, list[Codes]]]:
+def _panels(
+    documents: Vectors, precision: Chosen, pool: ThreadPoolExecutor
+) -> Iterator[tuple[int, NDArray[np.float32], list[Codes]]]:
     n, d = documents.shape
     size = TILE * max(1, PANEL // (4 * TILE * max(1, d)))
     for first in range(0, n, size):
-        stop = min(first + size, n)
-        parts = [slice(start, min(start + TILE, stop)) for start in range(first, stop, TILE)]
-        tiles = list(pool.map(lambda part: encode(_rows(documents, part), precision), parts))
+        panel = _rows(documents, slice(first, min(first + size, n)))
+        parts = [panel[start : start + TILE] for start in range(0, len(panel), TILE)]
+        tiles = list(pool.map(partial(encode, precision=precision), parts))
         if not all(np.isfinite(tile.norm).all() for tile in tiles):
             _refuse_unless_finite(documents, "document")
-        yield first, tiles
+        yield first, panel, tiles
 
 
-def _scan_panel(block: Codes, found: _Found, tiles: list[Codes], first: int, k: int, precision: Chosen) -> int:
+def _scan_panel(
+    block: Codes,
+    found: _Found,
+    panel: NDArray[np.float32],
+    tiles: list[Codes],
+    first: int,
+    k: int,
+    precision: Chosen,
+) -> int:
     from foils.sources import scan
 
     by_norm, by_error = margins(block, precision)
     buffer = buffer_for(precision, block.scale.size * TILE)
+    state = (found.threshold, found.lower, found.upper, found.ids, found.filled)
+    offset = 0
     for tile in tiles:
         products = multiply(block, tile, precision, buffer)
-        scan.scan(
-            products,
-            block.scale,
-            by_norm,
-            by_error,
-            tile.scale,
-            tile.norm,
-            tile.error,
-            block.rows,
-            tile.rows,
-            first,
-            k,
-            found.threshold,
-            found.scores,
-            found.ids,
-            found.filled,
-        )
-        first += tile.scale.size
+        bounds = (block.scale, by_norm, by_error, tile.scale, tile.norm, tile.error)
+        scan.scan(products, *bounds, block.rows, panel, first, offset, k, *state)
+        offset += tile.scale.size
+    scan.settle_all(block.rows, panel, first, k, *state)
     return block.scale.size
 
 
 def _sorted(found: _Found, k: int) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
-    from foils.sources import scan
-
-    for row in range(found.filled.size):
-        scan.shrink(found.scores[row], found.ids[row], found.filled[row], k)
-    scores = _float32(found.scores[:, :k])
+    scores = _float32(found.lower[:, :k])
     # Ids stand in ascending order, so a stable sort by score leaves ties in that order.
     order = np.argsort(-scores, axis=1, kind="stable")
     return np.take_along_axis(found.ids[:, :k], order, axis=1), np.take_along_axis(scores, order, axis=1)
