@@ -39,6 +39,7 @@ class PositiveSimilarity(WithEncoder):
 
     def check(self) -> None:
         """An encoder and a plain name."""
+        super().check()
         if not re.fullmatch(r"[\w-]+", self.name):
             raise RecipeError(f"{self.label}: name={self.name!r}; use letters, digits, '-' and '_' only")
 
