@@ -110,7 +110,7 @@ def _table(
 
 
 def _texts(file: Path | None, n: int) -> list[str]:
-    file = file or Path(os.environ.get("FOILS_DATA", "data")) / "nq_mini" / "corpus.jsonl"
+    file = file or Path(os.environ.get("FOILS_DATA", "../shared/data")) / "nq_mini" / "corpus.jsonl"
     with file.open(encoding="utf-8") as lines:
         rows = [json.loads(line) for _, line in zip(range(n), lines, strict=False)]
     return [f"{row.get('title') or ''} {row['text']}".strip() for row in rows]

@@ -57,7 +57,7 @@ def table(pairs: Pairs) -> tuple[pl.DataFrame, Collection]:
 def origin(pairs: Pairs) -> pl.Series:
     """The sources that found each row, joined by "+"; null for a positive that none found.
 
-    A list column would say the same, but takes 60 times as long to write (docs/benchmarks.md).
+    A list column would say the same, but takes seconds longer to write per ten million rows (docs/benchmarks.md).
     """
     names = pairs.sources
     found = [pl.col(f"rank.{s}").is_not_null().cast(pl.UInt32) * (1 << i) for i, s in enumerate(names)]
