@@ -86,6 +86,8 @@ def test_methods_lists_and_describes():
         (("mine", ALMANAC, "-o", "x", "--run", "a=no-such-run"), "no-such-run"),
         (("mine", ALMANAC, "-o", "x", "--split", "holdout"), "holdout"),
         (("mine", ALMANAC, "-o", "/proc/no", "--quiet"), "cannot write"),
+        (("mine", ALMANAC, "-o", "x", "--recipe", "naive", "--reranker", "m"), "--reranker: recipe naive uses none"),
+        (("mine", ALMANAC, "-o", "x", "--recipe", "no.toml"), "cannot read the recipe no.toml"),
         (("explain", "no-run", "q"), "not a complete run folder"),
         (("methods", "unheard"), "no method and no kind"),
     ],
@@ -134,6 +136,19 @@ def test_an_unknown_query_names_its_neighbours(run):
     done = foils("explain", run, "no-such-query")
     assert done.returncode == 1
     assert "no-such-query" in done.stderr
+
+
+def test_a_recipe_file_runs_again_and_refuses_models_of_its_own(run, tmp_path):
+    again = foils("mine", ALMANAC, "-o", tmp_path / "r", "--recipe", run / "recipe.toml", "-q")
+    assert again.returncode == 0, again.stderr
+    assert (tmp_path / "r" / "pairs.parquet").read_bytes() == (run / "pairs.parquet").read_bytes()
+    mixed = foils("mine", ALMANAC, "-o", tmp_path / "s", "--recipe", run / "recipe.toml", "--encoder", "m", "-q")
+    assert mixed.returncode == 1
+    assert "names its own models" in mixed.stderr
+
+
+def test_version():
+    assert foils("--version").stdout == "foils 0.1.0\n"
 
 
 @pytest.mark.parametrize("verb", ["", "mine", "explain", "report", "export", "methods"])

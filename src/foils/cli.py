@@ -81,10 +81,17 @@ def mine(
     from foils.sources.runs import RunFile
 
     def settle() -> Any:
-        encoders = _encoders(encoder, precision)
-        files = tuple(RunFile(name=n, depth=depth, path=p, unit=u) for n, p, u in map(_run_file, runs))
-        plan = recipes.Plan(encoders, negatives, depth, seed, short.value, _reranker(reranker), files, column)
-        named = recipe_file.load(Path(recipe)) if recipe.endswith(".toml") else recipes.named(recipe, plan)
+        given = {"--encoder": encoder, "--reranker": reranker, "--run": runs, "--column": column}
+        if recipe.endswith(".toml"):
+            named = recipe_file.load(Path(recipe))
+            _refuse(given, f"{recipe} names its own models and sources; leave it out, or change the file")
+        else:
+            encoders = _encoders(encoder, precision)
+            files = tuple(RunFile(name=n, depth=depth, path=p, unit=u) for n, p, u in map(_run_file, runs))
+            plan = recipes.Plan(encoders, negatives, depth, seed, short.value, _reranker(reranker), files, column)
+            named = recipes.named(recipe, plan)
+            if not any(hasattr(step, "scorer") for step in named.steps):
+                _refuse({"--reranker": reranker}, f"recipe {recipe} uses none; lg-anna and unime-v2 do")
         return recipe_file.change(named, dict(map(_setting, settings)))
 
     chosen = settle()
@@ -209,6 +216,30 @@ def main() -> None:
 
 def _interrupt(number: int, frame: object) -> None:
     raise Interrupted
+
+
+def _refuse(options: dict[str, Any], reason: str) -> None:
+    """Nothing that a user gave is ignored in silence."""
+    for option, value in options.items():
+        if value:
+            raise RecipeError(f"{option}: {reason}")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from foils import __version__
+
+        sys.stdout.write(f"foils {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    return None
 
 
 def _encoders(models: list[str], precision: str) -> tuple[tuple[str, Any], ...]:
