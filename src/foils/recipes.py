@@ -122,7 +122,8 @@ def r2anker(plan: Plan) -> Recipe:
 def lg_anna(plan: Plan) -> Recipe:
     """BM25 and dense fused by reciprocal ranks, reranked if there is a cross-encoder; keeps below 95 % of the positive.
 
-    Without a cross-encoder the leading dense score stands in for the teacher's.
+    Without a cross-encoder the leading dense score stands in for the teacher's. A cross-encoder that gives logits, of
+    which a share means nothing, keeps what scores below the positive instead.
     """
     sources: tuple[Step, ...] = (Bm25(depth=plan.depth), *plan.dense())
     teacher: tuple[Step, ...] = ()
