@@ -21,7 +21,7 @@ HEAVY = ("torch", "sentence_transformers", "transformers", "datasets", "numba", 
 LAYERS = {
     0: ["errors"],
     1: ["collection", "pairs", "files", "texts", "grouped"],
-    2: ["protocols", "steps", "registry", "engine", "columns"],
+    2: ["protocols", "steps", "registry", "engine", "columns", "verdicts"],
     3: [
         "models",
         "sources",
