@@ -132,7 +132,7 @@ def _execute(recipe: Recipe, collection: Collection, engine: Engine, folder: Fol
     for i, step in enumerate(recipe.steps[done:], done):
         before, start = pairs.counts(), time.monotonic()
         pairs = _run(recipe.steps, i, pairs, engine)
-        ledger = replace(ledger, entries=(*ledger.entries, _entry(step, before, pairs, time.monotonic() - start)))
+        ledger = replace(ledger, entries=(*ledger.entries, entry(step, before, pairs, time.monotonic() - start)))
         heavy = isinstance(step, (Source, Deepen)) or step.adds - {"weight"}
         if folder and heavy:
             folder.save(i + 1, pairs, ledger)
@@ -179,7 +179,8 @@ def _deepen(step: Deepen, before: tuple[Step, ...], pairs: Pairs, engine: Engine
     return pairs
 
 
-def _entry(step: Step, before: dict[str, int], pairs: Pairs, seconds: float) -> Entry:
+def entry(step: Step, before: dict[str, int], pairs: Pairs, seconds: float) -> Entry:
+    """What the ledger says of a step that has just run."""
     after = pairs.counts()
     dropped = {k: n - before.get(k, 0) for k, n in after.items() if k not in ("positive", "selected")}
     # ru_maxrss counts kilobytes on Linux and bytes on macOS.

@@ -24,10 +24,12 @@ class Step(ABC):
     """One method; its fields are its options, its repr is its recipe line.
 
     ``scope`` says what the step must see at once: ``row`` (nothing else), ``query`` (all rows of a query) or ``all``
-    (the whole table; such a step may not run on a part of the queries).
+    (the whole table; such a step may not run on a part of the queries). ``learns`` is true for a step that learns from
+    verdicts, so that it runs again when there are new ones; other columns that are there are not computed twice.
     """
 
     scope: ClassVar[Scope] = "row"
+    learns: ClassVar[bool] = False
 
     @property
     def label(self) -> str:

@@ -1,0 +1,76 @@
+"""foils explain, report and methods: look at a run, and at what there is."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from foils.cli.options import Json, RunArgument, print_json, print_table
+from foils.errors import RecipeError
+
+
+def explain(
+    run: RunArgument,
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="A query id.")],
+    document: Annotated[str, typer.Option("--document", "-d", help="One document: why it is in or out.")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="Candidates to show.")] = 30,
+    as_json: Json = False,
+) -> None:
+    """Show every candidate of one query: scores, ranks, fate, reason."""
+    from foils.explain import explain as explain_pairs
+    from foils.run import Run
+
+    opened = Run.open(run)
+    shown = explain_pairs(opened.pairs, query, limit=limit, doc_id=document or None, steps=_steps(opened))
+    if as_json:
+        print_json(shown.data())
+    else:
+        sys.stdout.write(shown.text(width=shutil.get_terminal_size((120, 24)).columns) + "\n")
+
+
+def report(
+    run: RunArgument, out: Annotated[Path | None, typer.Option("-o", "--out", help="Where to write it.")] = None
+) -> None:
+    """Write the report of a run again: one HTML file."""
+    from foils import recipe_file
+    from foils.files import write_text
+    from foils.report import render
+    from foils.run import Run
+
+    opened = Run.open(run)
+    target = out or run / "report.html"
+    title = opened.pairs.collection.name or "foils"
+    write_text(target, render(opened.pairs, title=title, recipe=recipe_file.dumps(opened.recipe), ledger=opened.ledger))
+    sys.stdout.write(f"{target}\n")
+
+
+def methods(
+    name: Annotated[str, typer.Argument(metavar="[NAME|KIND]", help="A method, or a kind such as rule.")] = "",
+    markdown: Annotated[bool, typer.Option("--markdown", help="The tables of docs/methods.md.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List every method: what it does, its paper, its options, where it fails."""
+    from foils import catalogue
+
+    if markdown:
+        sys.stdout.write(catalogue.markdown())
+        return
+    found = [m for m in catalogue.methods() if name in ("", m.kind, m.name)]
+    if not found:
+        raise RecipeError(f"no method and no kind is called {name!r}; foils methods lists them all")
+    if as_json:
+        print_json([m.__dict__ for m in found])
+    elif name in {m.name for m in found} and len(found) == 1:
+        options = "\n".join(f"  {k} = {v}" for k, v in found[0].options.items())
+        sys.stdout.write(f"{found[0].name} ({found[0].kind})\n\n{found[0].text}\n\nDefaults:\n{options}\n")
+    else:
+        print_table(["kind", "name", "effect", "reference"], [[m.kind, m.name, m.effect, m.reference] for m in found])
+
+
+def _steps(run: Any) -> dict[str, str]:
+    """The recipe line of the step behind each reason."""
+    return {reason: entry.repr for entry in run.ledger.entries for reason in entry.dropped}

@@ -1,0 +1,76 @@
+"""Selecting again: the same candidates, new verdicts, nothing searched, encoded or scored twice."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import polars as pl
+
+from foils.ledger import Entry
+from foils.limits import Deepen
+from foils.pairs import Pairs
+from foils.protocols import Engine
+from foils.run import Run, entry
+from foils.steps import Recipe, Source, Step
+from foils.verdicts import Verdicts
+
+
+def recut(run: Run, verdicts: Verdicts, engine: Engine, recipe: Recipe | None = None) -> Run:
+    """Run the rules, the detector, the actions and the sampler of a finished run again, with these verdicts.
+
+    Candidates, ranks and scores stay as they are: what a step added is kept, except for steps that learn from
+    verdicts. A run that was given no new verdict comes out with the same negatives.
+
+    Args:
+        run: a finished run.
+        verdicts: all that are to count, old and new.
+        engine: where heavy work runs, should the recipe ask for columns that are not there yet.
+        recipe: another recipe over the same candidates (another risk, say); null: the run's own.
+
+    Raises:
+        FoilsError: the recipe needs something that a finished run does not hold.
+    """
+    chosen = recipe or run.recipe
+    pairs = verdicts.mark(undone(run.pairs))
+    known: dict[str, list[Entry]] = {}
+    for line in run.ledger.entries:
+        known.setdefault(line.step, []).append(line)
+    ledger = replace(run.ledger, entries=())
+    for step in chosen.steps:
+        if _there(step, pairs):
+            kept = known.get(step.label, [])[:1]
+            known[step.label] = known.get(step.label, [])[1:]
+            ledger = replace(ledger, entries=(*ledger.entries, *kept))
+            continue
+        before, start = pairs.counts(), time.monotonic()
+        pairs = step(pairs, engine)
+        done = entry(step, before, pairs, time.monotonic() - start)
+        ledger = replace(ledger, entries=(*ledger.entries, done))
+    return Run(pairs, chosen, ledger, run.folder)
+
+
+def undone(pairs: Pairs) -> Pairs:
+    """The table as it was after its sources: every candidate live, nothing weighed, promoted or filled in.
+
+    Judgments (``judged_by``) stay; what the detector estimated goes.
+    """
+    promoted = pl.col("positive") & (pl.col("kind").cast(pl.String) == "promoted").fill_null(value=False)
+    frame = pairs.frame.filter((pl.col("filled").cast(pl.String) != "random").fill_null(value=True))
+    frame = frame.drop("rank.fill", strict=False).with_columns(
+        positive=pl.col("positive") & ~promoted,
+        kind=pl.when(~promoted).then("kind"),
+        dropped=pl.lit(None, dtype=pl.Categorical),
+        filled=pl.lit(None, dtype=pl.Categorical),
+        weight=pl.lit(None, dtype=pl.Float32),
+        p_relevant=pl.when(pl.col("judged_by").is_not_null()).then("p_relevant"),
+    )
+    return replace(pairs, frame=frame, soft=frozenset())
+
+
+def _there(step: Step, pairs: Pairs) -> bool:
+    """A search, or a step all of whose columns are in the table already and do not depend on verdicts."""
+    if isinstance(step, (Source, Deepen)):
+        return True
+    columns = step.adds - {"weight"}
+    return bool(columns) and not step.learns and columns <= set(pairs.frame.columns)
