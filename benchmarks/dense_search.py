@@ -74,6 +74,8 @@ def faiss_index() -> Search:
 METHODS: dict[str, Callable[[], Search]] = {
     "foils": lambda: foils("auto"),
     "foils float32": lambda: foils("float32"),
+    "foils float16": lambda: foils("float16"),
+    "foils bfloat16": lambda: foils("bfloat16"),
     "foils int8": lambda: foils("int8"),
     "faiss": faiss_index,
     "sentence-transformers": lambda: sentence_transformers,

@@ -7,10 +7,15 @@ from dataclasses import dataclass, replace
 
 from foils.bands import MarginPos, PercPos, UniMe
 from foils.dedup import ExactDuplicate, KnownPositive, NearDuplicate
+from foils.detect import Detect
 from foils.errors import RecipeError
+from foils.evidence import NeighbourAgreement, PositiveWords, Specificity
 from foils.limits import Deepen
+from foils.neighbours import PositiveSimilarity
 from foils.overlap import WordOverlap
-from foils.protocols import Encoder, Scorer
+from foils.protocols import Encoder, Judge, Scorer
+from foils.relabel import Repair
+from foils.risk.select import WithinRisk
 from foils.rules import MmEmbed, Shift, SkipBest
 from foils.score import Rerank, Rrf
 from foils.select import DebCse, Quota, SimAns, Stride, Top, Uniform
@@ -38,6 +43,8 @@ class Plan:
         scorer: a cross-encoder; recipes that do without ignore it.
         runs: imported rankings.
         column: what ``mm-embed`` compares (a column of the corpus) and ``bica`` follows (a column of links).
+        judge: whom the recipes that ask a judge ask.
+        risk: the largest share of false negatives that the user accepts; null: what the recipe says.
     """
 
     encoders: tuple[tuple[str, Encoder], ...]
@@ -48,6 +55,8 @@ class Plan:
     scorer: Scorer | None = None
     runs: tuple[RunFile, ...] = ()
     column: str = ""
+    judge: Judge | None = None
+    risk: float | None = None
 
     @property
     def lead(self) -> str:
@@ -76,6 +85,7 @@ class Plan:
         return replace(sampler, n=self.n, seed=self.seed, short=self.short)
 
 
+RISK = 0.1  # of the recipes that keep within a risk, where none is stated
 CLEAN: tuple[Step, ...] = (KnownPositive(), ExactDuplicate())
 
 
@@ -182,17 +192,16 @@ def debcse(plan: Plan) -> Recipe:
     return Recipe((*plan.dense(), *CLEAN, WordOverlap(), plan.sample(sampler)), "debcse", "DebCSE, CIKM 2023")
 
 
-def default(plan: Plan) -> Recipe:
-    """Skips the 20 best by BM25 and dense together, then takes the hardest: the best front in docs/benchmarks.md.
+def skip_best(plan: Plan) -> Recipe:
+    """Skips the 20 best by BM25 and dense together, then takes the hardest: the best front of all fixed rules.
 
     Lexical and dense evidence fail on different documents: a relevant one is rarely far down in both. At the hardness
     of a shift of dense ranks, a quarter to a half fewer false negatives are left on four of five collections, and no
-    query starves. Fails where most of the top is relevant (trecdl19): no rule gives hard and clean negatives there.
+    query starves. Fails where most of the top is relevant (trecdl19): no fixed rule gives hard and clean negatives.
     """
     sources = (Bm25(depth=plan.depth), *plan.dense())
     evidence = tuple(s.score or f"rank.{s.name}" for s in sources)
     steps = (
-        Supplied(),
         *sources,
         *CLEAN,
         NearDuplicate(),
@@ -201,11 +210,37 @@ def default(plan: Plan) -> Recipe:
         Deepen(want=plan.n),
         plan.sample(Top(by=plan.score)),
     )
-    return Recipe(steps, "default", "measured: docs/benchmarks.md")
+    return Recipe(steps, "skip-best", "measured: docs/benchmarks.md")
+
+
+def default(plan: Plan) -> Recipe:
+    """Estimates how likely each candidate is relevant, and takes the hardest negatives within the stated risk.
+
+    BM25 and every encoder find; the detector weighs what lies near the query and near the known positives. What is
+    judged relevant by two kinds of evidence becomes a positive, what is likely relevant goes, and of the rest each
+    query gets its hardest negatives whose estimated share of false ones stays within the risk.
+    """
+    return within_risk((Supplied(), Bm25(depth=plan.depth), *plan.dense(), *CLEAN, NearDuplicate()), plan)
+
+
+def within_risk(before: tuple[Step, ...], plan: Plan, by: str = "") -> Recipe:
+    """The end of every recipe with a risk: evidence, detector, repair, and the draw within the risk.
+
+    Args:
+        before: sources and rules.
+        plan: with the risk; null: RISK.
+        by: the column that says what is hard; empty: the leading score.
+    """
+    lead = plan.encoders[0][1]
+    evidence = (PositiveSimilarity(lead), PositiveWords(), NeighbourAgreement(lead), Specificity(lead))
+    risk = RISK if plan.risk is None else plan.risk
+    draw = plan.sample(WithinRisk(risk=risk, by=by or plan.score))
+    return Recipe((*before, *evidence, Detect(), Repair(), draw), "default", "measured: docs/benchmarks.md")
 
 
 RECIPES: dict[str, Callable[[Plan], Recipe]] = {
     "default": default,
+    "skip-best": skip_best,
     "naive": naive,
     "shifted": shifted,
     "nv-retriever": nv_retriever,
