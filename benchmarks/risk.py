@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import warnings
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -159,18 +160,19 @@ def conformal(name: str, pools: list[Pool], draws: int) -> None:
         )
 
 
-def price_per_query(query: NDArray[np.uint32], p: Floats, z: Floats, n: int, risk: float) -> Mask:
-    """The other way to choose: the top n of z - price * p, the least price per query that meets the risk."""
-    _, group = np.unique(query, return_inverse=True)
-    low, high = np.zeros(group.max() + 1), np.full(group.max() + 1, 1e4)
-    best = np.zeros(len(query), dtype=np.bool_)
-    for price in (low, *([None] * 50)):
-        middle = low if price is low else (low + high) / 2
-        taken = places(query, z - middle[group] * p) < n
-        met = np.bincount(group, np.where(taken, p - risk, 0.0)) <= 1e-9
-        best = np.where(met[group], taken, best)
-        low, high = np.where(met, low, middle), np.where(met, middle, high)
-    return best
+def mean_cut(query: NDArray[np.uint32], p: Floats, z: Floats, n: int, risk: float) -> Mask:
+    """The n hardest below the highest cut on p, per query, at which their mean p is within the risk."""
+    chosen = np.zeros(len(query), dtype=np.bool_)
+    bounds = np.flatnonzero(np.diff(query.astype(np.int64), prepend=-1, append=-1))
+    for start, stop in pairwise(bounds):
+        rows = np.arange(start, stop)
+        for cut in np.unique(p[rows])[::-1]:
+            below = rows[p[rows] <= cut]
+            taken = below[np.argsort(-z[below], kind="stable")[:n]]
+            if p[taken].mean() <= risk:
+                chosen[taken] = True
+                break
+    return chosen
 
 
 def fronts(name: str, pools: list[Pool]) -> None:
@@ -180,9 +182,9 @@ def fronts(name: str, pools: list[Pool]) -> None:
         return places(query, np.where(p <= risk, z, np.nan)) < n
 
     ways: dict[str, Callable[..., Mask]] = {
-        "cut on the mean of p": within_risk,
+        "price on p (within_risk)": within_risk,
+        "cut on the mean of p": mean_cut,
         "cut on every p": row_cut,
-        "price on p": price_per_query,
     }
     at = np.array([0.02, 0.05, 0.1, 0.2])
     for way, choose in ways.items():

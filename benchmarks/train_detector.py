@@ -170,7 +170,6 @@ def train(samples: dict[str, list[Sample]], scale: dict[str, float] = SCALE) -> 
 
 def predict(known: Shipped, sample: Sample) -> Array:
     """Level 0 on every row."""
-
     f = features(sample.pairs, known=known)
     return sigmoid(logits(f.matrix, known.coefficients(f.place)))
 

@@ -177,19 +177,18 @@ def read(path: Path) -> pl.DataFrame:
     }
     if not (columns["query"] and columns["doc"] and (columns["p"] or columns["grade"])):
         raise DataError(f"{path} has the columns {', '.join(table.columns)}; {WANTED} is needed")
-    types = {"p": pl.Float64, "grade": pl.Float64}
     found = table.select(
-        pl.lit(None, dtype=types.get(role, pl.String)).alias(role)
+        pl.lit(None, dtype=pl.String).alias(role)
         if name is None
         else pl.col(name).cast(pl.String).str.strip_chars().alias(role)
         for role, name in columns.items()
     )
-    numbers = found.with_columns(pl.col(r).replace("", None).cast(t, strict=False) for r, t in types.items())
-    for role in types:
-        bad = found.filter(numbers[role].is_null() & (found[role].cast(pl.String).fill_null("") != ""))
-        bad = pl.concat([bad, found.filter(numbers[role].is_nan().fill_null(value=False))])
-        if bad.height:
-            raise DataError(f"{path}: {bad[role][0]!r} for {bad['query'][0]!r} and {bad['doc'][0]!r} is no number")
+    numbers = found.with_columns(pl.col(role).cast(pl.Float64, strict=False) for role in ("p", "grade"))
+    for role in ("p", "grade"):
+        broken = ~numbers[role].is_finite().fill_null(value=False) & (found[role].fill_null("") != "")
+        if broken.any():
+            value, query, doc = found.filter(broken).select(role, "query", "doc").row(0)
+            raise DataError(f"{path}: {value!r} for {query!r} and {doc!r} is no number")
     return numbers.drop_nulls(["query", "doc"])
 
 

@@ -23,7 +23,7 @@ class Vote:
 
     ``majority``: the share of judges that say relevant (a probability above one half); as many for as against is an
     abstention. ``mean``: the mean of the probabilities. Judges of one kind err together (GPT-4o and GPT-4 both miss
-    15 % where independent errors would make 4.5 %; docs/judges.md), so vote over different kinds of evidence. Fails
+    12.0 % where independent errors would make 3.1 %; docs/judges.md), so vote over different kinds of evidence. Fails
     where all judges share a mistake.
 
     Args:

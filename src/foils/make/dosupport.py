@@ -76,9 +76,11 @@ def verb(text: Text, sentence: Span) -> tuple[Word, str, str] | str:
         if kind not in TAGS or number == 0 or not word.text.islower() or word.low.endswith("n't"):
             continue
         subject = tags[number - 1]
-        agrees = subject in ("NN", "NNP", "PRP", "NNS", "NNPS", "RB", "CD") and not (kind == "VBP" and subject in ("NN", "NNP"))
+        agrees = subject in ("NN", "NNP", "PRP", "NNS", "NNPS", "RB", "CD") and not (
+            kind == "VBP" and subject in ("NN", "NNP")
+        )
         lemmas = lemminflect.getLemma(word.low, upos="VERB")
-        if not agrees or not lemmas or lemmas[0] == word.low and kind != "VBP":
+        if not agrees or not lemmas or (lemmas[0] == word.low and kind != "VBP"):
             return "no verb"
         return word, TAGS[kind], lemmas[0]
     return "no verb"

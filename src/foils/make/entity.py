@@ -113,9 +113,7 @@ def other(item: Item, entity: Entity, salt: str) -> str | None:
 
 def mentions(raw: str, entity: Entity, new: str, rule: str) -> list[Edit]:
     """The edits that exchange a name everywhere, a person's last name alone too."""
-    edits = [
-        Edit(m.start(), m.end(), m[0], new, rule) for m in re.finditer(rf"\b{re.escape(entity.text)}\b", raw)
-    ]
+    edits = [Edit(m.start(), m.end(), m[0], new, rule) for m in re.finditer(rf"\b{re.escape(entity.text)}\b", raw)]
     if entity.sort.startswith("person"):
         for match in re.finditer(rf"\b{re.escape(entity.text.split()[-1])}\b", raw):
             span = Span(*match.span())

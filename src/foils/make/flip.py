@@ -179,7 +179,11 @@ def fixed(text: Text, number: int) -> bool:
     for parts in _phrases().get(word.low, ()):
         for offset, part in enumerate(parts):
             start = number - offset
-            if part == word.low and start >= 0 and tuple(w.low for w in text.words[start : start + len(parts)]) == parts:
+            if (
+                part == word.low
+                and start >= 0
+                and tuple(w.low for w in text.words[start : start + len(parts)]) == parts
+            ):
                 return True
     return False
 

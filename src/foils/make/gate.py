@@ -17,11 +17,12 @@ CLAIM = 0.5
 Asked = Literal["date", "number", ""]
 WH = re.compile(r"\b(?:who|whom|whose|what|which|when|where|why|how)\b|\?", re.IGNORECASE)
 AUX = frozenset(
-    "is are was were am do does did has have had can could will would shall should may might must isn't aren't "
-    "doesn't don't didn't".split()
+    ["is", "are", "was", "were", "am", "do", "does", "did", "has", "have", "had", "can", "could", "will", "would", "shall", "should", "may", "might", "must", "isn't", "aren't", "doesn't", "don't", "didn't"]
 )
 WHEN = re.compile(r"\b(?:when|what (?:year|date|month|day)|which year|in which year|since when)\b", re.IGNORECASE)
-HOW = re.compile(r"\bhow (many|much|long|tall|high|deep|far|wide|old|big|large|heavy|fast|hot|cold)\b(?:\s+(\w+))?", re.I)
+HOW = re.compile(
+    r"\bhow (many|much|long|tall|high|deep|far|wide|old|big|large|heavy|fast|hot|cold)\b(?:\s+(\w+))?", re.I
+)
 MEASURES = {
     "long": ("time", "length"), "tall": ("length",), "high": ("length",), "deep": ("length",), "far": ("length",),
     "wide": ("length",), "heavy": ("mass",), "fast": ("speed",), "hot": ("temperature",), "cold": ("temperature",),

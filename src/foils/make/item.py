@@ -238,7 +238,15 @@ class Operator(ABC):
     def made(self, item: Item, text: str, edits: Sequence[Edit], found: Found) -> Made:
         """Fill in the record."""
         return Made(
-            self.name, self.kind, self.side, text, tuple(sorted(edits)), found.evidence, found.answer, found.gate, found.why
+            self.name,
+            self.kind,
+            self.side,
+            text,
+            tuple(sorted(edits)),
+            found.evidence,
+            found.answer,
+            found.gate,
+            found.why,
         )
 
 

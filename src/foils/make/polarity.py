@@ -16,9 +16,9 @@ from foils.make.view import Text, Word
 from foils.make.words import STOP, Forms, article, forms, opposites, stem
 
 # A finite verb after which "not" negates the clause; "may not" and the like leave the claim possible.
-FINITE = frozenset("is are was were can will has have had does do did should must".split())
-WEAK = frozenset("may might could would need ought".split())
-HAVE = frozenset("has have had".split())
+FINITE = frozenset(["is", "are", "was", "were", "can", "will", "has", "have", "had", "does", "do", "did", "should", "must"])
+WEAK = frozenset(["may", "might", "could", "would", "need", "ought"])
+HAVE = frozenset(["has", "have", "had"])
 CONTRACTED = re.compile(r"\b(is|are|was|were|has|have|had|does|do|did|should|would|could|must|ca|wo)(n['’]t)\b", re.I)
 NOT = re.compile(r"\b(?P<aux>is|are|was|were|can|will|has|have|had|does|do|did|should|must|am)(?P<not>\s*not)\b", re.I)
 
@@ -33,7 +33,9 @@ class Clause(NamedTuple):
 def clause(text: Text, sentence: Span, place: int) -> Clause:
     """The clause around a place; ``main``: nothing before it opens a subordinate clause."""
     before = [w for w in text.within(Span(sentence.start, place)) if w.low in words("polarity", "clause")]
-    after = [w for w in text.within(Span(place, sentence.end)) if w.low in words("polarity", "clause") - {"as", "or", "and"}]
+    after = [
+        w for w in text.within(Span(place, sentence.end)) if w.low in words("polarity", "clause") - {"as", "or", "and"}
+    ]
     stop = re.compile(r"[;:]|\s[-–—]\s").search(text.raw, place, sentence.end)
     end = min([w.start for w in after] + ([stop.start()] if stop else []), default=sentence.end)
     return Clause(Span(sentence.start, end), not [w for w in before if w.low not in ("and", "as", "or")])
@@ -132,7 +134,10 @@ def insertion(text: Text, sentence: Span) -> Word | str:
                 return "subordinate clause"
         if word.low in HAVE and not (following == "been" or following.endswith(("ed", "en")) or _participle(following)):
             return "no auxiliary"
-        if following in words("polarity", "after not") | words("polarity", "scope") | {"the", "one"} and following != "the":
+        if (
+            following in words("polarity", "after not") | words("polarity", "scope") | {"the", "one"}
+            and following != "the"
+        ):
             return "quantifier after"
         if not re.fullmatch(r"\s+", text.raw[word.end : inside[number + 1].start]):
             return "no auxiliary"
@@ -181,7 +186,12 @@ class RemoveNot(Operator):
 def removal(text: Text, sentence: Span) -> list[Edit] | str:
     """The edits that take the negator out of a sentence, or the reason why not."""
     raw = text.raw
-    low = text.low[sentence.start : sentence.end].replace("n't", " not ").replace("n’t", " not ").replace("cannot", "can not")
+    low = (
+        text.low[sentence.start : sentence.end]
+        .replace("n't", " not ")
+        .replace("n’t", " not ")
+        .replace("cannot", "can not")
+    )
     negators = [w for w in re.findall(r"[a-z]+", low) if w in words("polarity", "negator")]
     if negators == ["no"]:
         return _without_no(raw, sentence)
@@ -213,8 +223,9 @@ NO = re.compile(
     r"(?!longer|more|less|fewer|one|doubt|later|matter|such|other|idea|way)(?P<next>[a-z]+)(?P<noun>\s+[a-z]+)?",
     re.IGNORECASE,
 )
-MASS = frozenset("evidence information knowledge research proof help access money water food power time space room "
-                 "interest support damage pain influence progress treatment cure".split())
+MASS = frozenset(
+    ["evidence", "information", "knowledge", "research", "proof", "help", "access", "money", "water", "food", "power", "time", "space", "room", "interest", "support", "damage", "pain", "influence", "progress", "treatment", "cure"]
+)
 
 
 def _without_no(raw: str, sentence: Span) -> list[Edit] | str:
@@ -225,7 +236,9 @@ def _without_no(raw: str, sentence: Span) -> list[Edit] | str:
     following = [w.strip().lower() for w in (match["next"], match["noun"] or "")]
     if {w.low for w in Text(raw[match.end() : sentence.end]).words} & words("polarity", "npi"):
         return "polarity item"
-    bare = following[0] in MASS or any(w.endswith("s") and not w.endswith("ss") for w in following) or following[1] in MASS
+    bare = (
+        following[0] in MASS or any(w.endswith("s") and not w.endswith("ss") for w in following) or following[1] in MASS
+    )
     new = "" if bare else f" {article(following[0])}"
     return [Edit(*match.span("no"), match["no"], new, "remove-not")]
 
@@ -301,10 +314,19 @@ class Quantifier(Flip):
         word = text.words[number].low
         before = text.words[number - 1].low if number else ""
         following = text.words[number + 1].low if number + 1 < len(text.words) else ""
-        if before in ("the", "at", "not", "as", "so", "how", "too", "a", "very") and word in ("most", "many", "few", "all"):
+        if before in ("the", "at", "not", "as", "so", "how", "too", "a", "very") and word in (
+            "most",
+            "many",
+            "few",
+            "all",
+        ):
             return "fixed phrase"
         plural = following.endswith("s") and not following.endswith("ss")
-        if word in ("all", "many", "few", "most") and not plural and following not in ("people", "children", "patients"):
+        if (
+            word in ("all", "many", "few", "most")
+            and not plural
+            and following not in ("people", "children", "patients")
+        ):
             return "no plural after"
         if word == "most" and (before or text.words[number].text.islower()):
             return "fixed phrase"
@@ -317,5 +339,3 @@ class Quantifier(Flip):
 def quantifiers() -> dict[str, str]:
     """Quantifiers and adverbs of one word, with what turns them round."""
     return {r[0]: r[1] for r in table("quantifiers") if " " not in r[0] and " " not in r[1]}
-
-

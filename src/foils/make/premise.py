@@ -136,7 +136,9 @@ class QueryDate(Premise):
         start = item.draw(f"{self.name}{self.seed}", len(steps))
         for step in (*steps[start:], *steps[:start]):
             new = year.value + step
-            held = any(y.holds(new) for y in item.years) or str(new) in item.passage or f"{new % 100:02d}" in item.passage
+            held = (
+                any(y.holds(new) for y in item.years) or str(new) in item.passage or f"{new % 100:02d}" in item.passage
+            )
             if not held and new <= max(LATEST, year.value):
                 return new
         return None
@@ -177,7 +179,9 @@ class QueryAntonym(Premise):
             new = self.opposite(word.low)
             if new is None:
                 continue
-            said = [n for n, w in enumerate(item.text.words) if stem(w.low) == stem(word.low) and aligned(item, n, place)]
+            said = [
+                n for n, w in enumerate(item.text.words) if stem(w.low) == stem(word.low) and aligned(item, n, place)
+            ]
             if not said:
                 yield Refused("not aligned", word.low)
             elif negated and word.low != "without":

@@ -56,7 +56,11 @@ def roles(text: Text, sentence: Span) -> list[Roles]:
             continue
         actors = [c for c in token.children if c.dep_ == "nsubj" and c.pos_ == "PROPN"]
         others = [c for c in token.children if c.dep_ in ("dobj", "obj") and c.pos_ == "PROPN"]
-        if len(actors) == 1 and len(others) == 1 and not any(c.dep_ in ("conj", "appos") for a in (actors[0], others[0]) for c in a.children):
+        if (
+            len(actors) == 1
+            and len(others) == 1
+            and not any(c.dep_ in ("conj", "appos") for a in (actors[0], others[0]) for c in a.children)
+        ):
             spans = [_phrase(t, sentence.start) for t in (actors[0], others[0])]
             verb = Span(sentence.start + token.idx, sentence.start + token.idx + len(token.text))
             found.append(Roles(*spans, verb, token.lemma_.lower(), token.tag_ == "VBD"))

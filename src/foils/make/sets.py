@@ -14,12 +14,9 @@ from foils.make.view import Text
 
 # Members that are everyday words or names as well: only with a capital inside a sentence are they members.
 AMBIGUOUS = frozenset(
-    "may march august mercury lead spring fall turkey chile plane crow pike rice major general captain king queen bishop "
-    "knight pawn history orange mars saturn type bear polish hearts diamonds clubs spades republican democrat lime "
-    "english pound mum nickel charge square circle fox nurse plum smell taste touch car bus train ship stone glass "
-    "china wolf black white green brown grey pink gold silver steel iron jade wood penguin falcon swallow".split()
+    ["may", "march", "august", "mercury", "lead", "spring", "fall", "turkey", "chile", "plane", "crow", "pike", "rice", "major", "general", "captain", "king", "queen", "bishop", "knight", "pawn", "history", "orange", "mars", "saturn", "type", "bear", "polish", "hearts", "diamonds", "clubs", "spades", "republican", "democrat", "lime", "english", "pound", "mum", "nickel", "charge", "square", "circle", "fox", "nurse", "plum", "smell", "taste", "touch", "car", "bus", "train", "ship", "stone", "glass", "china", "wolf", "black", "white", "green", "brown", "grey", "pink", "gold", "silver", "steel", "iron", "jade", "wood", "penguin", "falcon", "swallow"]
 )
-LOCATED = frozenset("us states|big cities|countries|continents".split("|"))
+LOCATED = frozenset(["us states", "big cities", "countries", "continents"])
 
 
 def group_of(word: str) -> tuple[str, ...]:

@@ -22,7 +22,12 @@ from foils.make.words import BE, opposites, synonyms
 
 AFFIRM = ("indeed", "in fact", "actually", "of course", "really", "certainly", "truly", "undoubtedly")
 Rule = Callable[[Text, Span], Iterator[Edit]]
-KINDS = {"countries": "the country of", "us states": "the state of", "big cities": "the city of", "continents": "the continent of"}
+KINDS = {
+    "countries": "the country of",
+    "us states": "the state of",
+    "big cities": "the city of",
+    "continents": "the continent of",
+}
 
 
 def with_twin(made: Made, item: Item) -> Made:
@@ -73,7 +78,9 @@ def year_named(text: Text, spot: Span) -> Iterator[Edit]:
     for year in years(text):
         if not year.span.meets(spot):
             continue
-        before = re.search(r"\b(?:in|since|of|until|by|during)\s+$", text.low[max(0, year.span.start - 8) : year.span.start])
+        before = re.search(
+            r"\b(?:in|since|of|until|by|during)\s+$", text.low[max(0, year.span.start - 8) : year.span.start]
+        )
         following = re.match(r"\s+(?!and\b|or\b|by\b|to\b|in\b|at\b|as\b|with\b)[a-z]", text.raw[year.span.end :])
         if before is not None and not following:
             yield Edit(year.span.start, year.span.start, "", "the year ", "year-named")
@@ -86,7 +93,11 @@ def year_named(text: Text, spot: Span) -> Iterator[Edit]:
 def month_named(text: Text, spot: Span) -> Iterator[Edit]:
     """*in May 1996* and *in the month of May 1996* say the same."""
     for date in dates(text):
-        if date.month.meets(spot) and not date.day and re.search(r"\b(?:in|since|during)\s+$", text.low[: date.month.start]):
+        if (
+            date.month.meets(spot)
+            and not date.day
+            and re.search(r"\b(?:in|since|during)\s+$", text.low[: date.month.start])
+        ):
             yield Edit(date.month.start, date.month.start, "", "the month of ", "month-named")
 
 
@@ -161,7 +172,13 @@ def denied(text: Text, spot: Span) -> Iterator[Edit]:
     word, before = text.words[number], text.words[number - 1]
     for name in ("antonyms", "affixal"):
         found = opposites(name).get(word.low)
-        if found is not None and found.sort == "c" and found.pos == "adj" and before.low in BE and not fixed(text, number):
+        if (
+            found is not None
+            and found.sort == "c"
+            and found.pos == "adj"
+            and before.low in BE
+            and not fixed(text, number)
+        ):
             yield Edit(*word.span, word.text, f"not {found.word}", "negated-antonym")
 
 
@@ -197,7 +214,9 @@ def _tied(text: Text, span: Span) -> bool:
     after = text.raw[span.end : span.end + 1]
     before = re.search(r"(?:\b(?:the|a|an|'s)|[-,])\s*$", text.low[max(0, span.start - 6) : span.start])
     follows = re.match(r"['’]|\s*'s|\s+[a-z]+", text.raw[span.end :])
-    verb = re.match(r"\s+(?:is|was|has|had|and|in|on|at|by|for|from|to|with|since|during|or|are|were)\b", text.raw[span.end :])
+    verb = re.match(
+        r"\s+(?:is|was|has|had|and|in|on|at|by|for|from|to|with|since|during|or|are|were)\b", text.raw[span.end :]
+    )
     return before is not None or after == "-" or (follows is not None and verb is None)
 
 

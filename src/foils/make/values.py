@@ -13,17 +13,16 @@ from foils.make.lexicon import table
 from foils.make.view import Text
 from foils.make.words import STOP, stem
 
-ONES = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen"
-).split()
-TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+ONES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
+TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 SCALES = {"thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12}
-ORDINALS = "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth".split()
+ORDINALS = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh", "twelfth"]
 WORDS = {w: n for n, w in enumerate(ONES)} | {t: 20 + 10 * n for n, t in enumerate(TENS)}
 WORDS |= {f"{t}-{ONES[n]}": 20 + 10 * k + n for k, t in enumerate(TENS) for n in range(1, 10)}
 # Digits that belong to a name, a version, a date, a score or a place in a list are no numbers.
-DIGITS = r"(?<![\w.,:/^#'’])(?<![\w)][-–−—])(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?![\w/^:]|[.,]\d|[-–−—/]\d|\s?[-–−—]\s?\d)"
+DIGITS = (
+    r"(?<![\w.,:/^#'’])(?<![\w)][-–−—])(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?![\w/^:]|[.,]\d|[-–−—/]\d|\s?[-–−—]\s?\d)"
+)
 GLUED = r"(?<![\w.,:/^#'’])(?<![\w)][-–−—])\d+(?:\.\d+)?(?=(?:%|°C|°F|kg|mg|km|cm|mm|mL|ml|GB|MB|kW|MW|Hz|g|m)\b|%)"
 NUMBER = re.compile(
     rf"{DIGITS}|{GLUED}|\b(?:{'|'.join(sorted((w for w in WORDS if w not in ('zero', 'one')), key=len, reverse=True))})\b"
@@ -32,9 +31,7 @@ NUMBER = re.compile(
 )
 BEFORE = re.compile(r"([^\W_]+)?[\s(\-]*([$£€¥~≈<>≤≥±]|US\$)?\s*$")
 LABELS = frozenset(
-    "type season chapter stage phase grade class level part volume episode series version round group number no article "
-    "section title amendment route highway channel factor category day week week's book act scene game bowl war windows "
-    "formula area unit step apollo mark model generation figure table interstate vitamin page size league division".split()
+    ["type", "season", "chapter", "stage", "phase", "grade", "class", "level", "part", "volume", "episode", "series", "version", "round", "group", "number", "no", "article", "section", "title", "amendment", "route", "highway", "channel", "factor", "category", "day", "week", "week's", "book", "act", "scene", "game", "bowl", "war", "windows", "formula", "area", "unit", "step", "apollo", "mark", "model", "generation", "figure", "table", "interstate", "vitamin", "page", "size", "league", "division"]
 )
 BOUND = re.compile(
     r"(?:\b(?:at least|at most|(?:more|less|fewer|greater|higher|lower|older|younger|longer|shorter|larger|smaller) than|"
@@ -42,7 +39,10 @@ BOUND = re.compile(
     r"between|between \S+(?: \w+)? and|from|within|until|to|or|not|only|nearly|almost|every|per|\d and)|[<>≤≥±])\s*[$£€]?\s*$",
     re.IGNORECASE,
 )
-AFTER_BOUND = re.compile(r"^\s*(?:[\w°%]+\s+)?(?:or (?:more|less|fewer|older|younger|higher|lower|above|over)|and (?:over|older|above|under)|to \d|±|\+)", re.I)
+AFTER_BOUND = re.compile(
+    r"^\s*(?:[\w°%]+\s+)?(?:or (?:more|less|fewer|older|younger|higher|lower|above|over)|and (?:over|older|above|under)|to \d|±|\+)",
+    re.I,
+)
 ABOUT = re.compile(r"\b(?:about|around|approximately|roughly|some|circa|ca\.?|estimated|~|≈)\s*$", re.IGNORECASE)
 
 
@@ -144,8 +144,12 @@ def _quantity(text: Text, match: re.Match[str]) -> Quantity | None:
     scale = SCALES[after[1].lower()] if after else 1.0
     end = after.end() if after else span.end
     percent = re.compile(r"\s?(?:%|per\s?cent\b|percent\b)").match(raw, end)
-    unit = None if percent or currency in "$£€¥" and currency else _unit_pattern().match(raw, end)
-    label = stem(before) if before in LABELS and not unit and not percent and raw[span.start - 1 : span.start] != "-" else ""
+    unit = None if percent or (currency in "$£€¥" and currency) else _unit_pattern().match(raw, end)
+    label = (
+        stem(before)
+        if before in LABELS and not unit and not percent and raw[span.start - 1 : span.start] != "-"
+        else ""
+    )
     if _is_year(written, raw, end, before, unit is not None or percent is not None or bool(currency)) and not label:
         return None
     heads = frozenset({units()[_spelling(unit[1])].dimension}) if unit else _heads(text, span, end, before)

@@ -201,7 +201,9 @@ class Nli:
             # Both ways entailed is a paraphrase for sure; otherwise a weak spot of the model proves nothing.
             if deleted or (not passed and made.kind in WEAK and min(one[1], two[1]) < 0.5):
                 passed = None
-            checks.append(Check(self.level, passed, self.model.name, f"contradiction {against:.2f}, entailment {same:.2f}"))
+            checks.append(
+                Check(self.level, passed, self.model.name, f"contradiction {against:.2f}, entailment {same:.2f}")
+            )
         return checks
 
 
@@ -293,5 +295,6 @@ class Judged:
         table = Pairs(table.frame.with_columns(positive=pl.lit(value=False)), collection)
         verdicts = self.judge.verdicts(table, np.arange(len(texts), dtype=np.uint32), self.engine)
         return [
-            Check(self.level, None if v.probability is None else v.probability <= self.most, v.by, v.why) for v in verdicts
+            Check(self.level, None if v.probability is None else v.probability <= self.most, v.by, v.why)
+            for v in verdicts
         ]

@@ -13,8 +13,10 @@ from foils.make.words import FOREIGN, FUNCTION, STOP, stem
 WORD = re.compile(r"[^\W_]+(?:['’][^\W\d_]+)?")
 # A sentence ends before white space and a capital, at a line break, or at a full stop that stands alone.
 END = re.compile(r"[.!?]+[\"'”’)\]]*\s+(?=[\"'“‘(\[`]*[A-Z0-9À-Þ])|(?<=\s)[.!?]\s+|\s*\n\s*|[。！？]")
-SHORT = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|No|Nos|vs|etc|approx|Fig|Figs|al|Jr|Sr|Inc|Ltd|Co|Corp|Vol|cf|ca|Gen)"
-                   r"|\b[A-Z]|\b[a-z]\.[a-z]|\b[A-Z]\.[A-Z])\.$")
+SHORT = re.compile(
+    r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|No|Nos|vs|etc|approx|Fig|Figs|al|Jr|Sr|Inc|Ltd|Co|Corp|Vol|cf|ca|Gen)"
+    r"|\b[A-Z]|\b[a-z]\.[a-z]|\b[A-Z]\.[A-Z])\.$"
+)
 MARKUP = re.compile(r"</?[a-zA-Z!][^>]{0,200}>|&[a-z]{2,6};|[{}|\\]|\t|==|::|->|https?://|\(\)|;\s*$")
 QUESTION = re.compile(r"\?\s*[\"'”’)]*\s*$")
 LONGEST = 20_000

@@ -10,21 +10,16 @@ from typing import NamedTuple
 from foils.make.lexicon import mapping, table, words
 
 STOP = frozenset(
-    "a an the and or but of in on at to for from by with as is are was were be been being am do does did done has have "
-    "had having can could will would shall should may might must not no nor so than that this these those there here "
-    "it its he she they them his her their we you your i my our me him us who whom whose which what when where why how "
-    "if then into about over also any all some much many more most very s t d ll re ve m ' between during up out off "
-    "does give name tell find following called become became get got made make name".split()
+    ["a", "an", "the", "and", "or", "but", "of", "in", "on", "at", "to", "for", "from", "by", "with", "as", "is", "are", "was", "were", "be", "been", "being", "am", "do", "does", "did", "done", "has", "have", "had", "having", "can", "could", "will", "would", "shall", "should", "may", "might", "must", "not", "no", "nor", "so", "than", "that", "this", "these", "those", "there", "here", "it", "its", "he", "she", "they", "them", "his", "her", "their", "we", "you", "your", "i", "my", "our", "me", "him", "us", "who", "whom", "whose", "which", "what", "when", "where", "why", "how", "if", "then", "into", "about", "over", "also", "any", "all", "some", "much", "many", "more", "most", "very", "s", "t", "d", "ll", "re", "ve", "m", "'", "between", "during", "up", "out", "off", "does", "give", "name", "tell", "find", "following", "called", "become", "became", "get", "got", "made", "make", "name"]
 )
 FUNCTION = frozenset(
-    "the of and is to was for with by are that from were has which be it an on as at in his her they this had been".split()
+    ["the", "of", "and", "is", "to", "was", "for", "with", "by", "are", "that", "from", "were", "has", "which", "be", "it", "an", "on", "as", "at", "in", "his", "her", "they", "this", "had", "been"]
 )
 # Neighbouring languages share a few of those words, but not without these.
 FOREIGN = frozenset(
-    "de het een van en und der die das den dem ist le la les des du est el los las y es il di che og och att det som "
-    "na je nie o os um uma".split()
+    ["de", "het", "een", "van", "en", "und", "der", "die", "das", "den", "dem", "ist", "le", "la", "les", "des", "du", "est", "el", "los", "las", "y", "es", "il", "di", "che", "og", "och", "att", "det", "som", "na", "je", "nie", "o", "os", "um", "uma"]
 )
-BE = frozenset("be is are was were been being am 's 're".split())
+BE = frozenset(["be", "is", "are", "was", "were", "been", "being", "am", "'s", "'re"])
 
 
 @cache

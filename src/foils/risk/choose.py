@@ -9,11 +9,12 @@ Floats = NDArray[np.float64]
 
 
 def within_risk(query: NDArray[np.uint32], p: Floats, hardness: Floats, n: int, risk: float) -> NDArray[np.bool_]:
-    """The rows taken: per query the ``n`` hardest below the highest cut on p at which their mean p is within the risk.
+    """The rows taken: per query as many as the risk allows, at most ``n``, and of such sets nearly the hardest.
 
-    A cut uses the order of p and a check on its mean. Weighing hardness against p row by row (a price on p, or an
-    exact search for the hardest set) reaches the same front of hardness against realised false negatives, but spends
-    the whole risk on single rows of high p, and so suffers more where p is off (``benchmarks/risk.py --selections``).
+    Maximises the sum of hardness over k rows under mean(p) <= risk by Lagrange's method: the top k of
+    hardness - price * p at the least price that meets the risk (Everett, Operations Research 11, 1963; at most one row
+    short of the best set). k is n, or, where even the n least probable rows break the risk, as many of those as do
+    not. At equal realised false negatives it is harder than a cut on p (``benchmarks/risk.py --part fronts``).
 
     Args:
         query: (m,) ascending.
@@ -22,11 +23,11 @@ def within_risk(query: NDArray[np.uint32], p: Floats, hardness: Floats, n: int, 
         n: rows per query at most; fewer, or none, where the risk cannot be met.
         risk: the largest allowed mean of p, per query and so over all.
     """
-    from foils.risk.walk import boldest
+    from foils.risk.walk import hardest
 
     usable = np.isfinite(hardness) & (p >= 0) & (p <= 1)
     starts = np.flatnonzero(np.diff(query.astype(np.int64), prepend=-1, append=-1))
-    return boldest(starts, np.where(usable, p, np.nan), hardness, n, risk)
+    return hardest(starts, np.where(usable, p, np.nan), hardness, n, risk)
 
 
 def standardised(query: NDArray[np.uint32], values: Floats) -> Floats:

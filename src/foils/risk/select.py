@@ -19,10 +19,10 @@ from foils.steps import Sampler
 class WithinRisk(Sampler):
     """Takes the hardest negatives whose estimated share of false ones stays within the risk, query by query.
 
-    Per query the n hardest among the candidates with ``p_relevant`` up to a cut, the highest at which the mean
-    ``p_relevant`` of those taken is at most ``risk``; so the bound holds for every query and for all together. Where n
-    are not to be had, fewer are taken, down to none. Rows without a probability are never taken. The bound is as good
-    as the probabilities: an estimate, until verdicts on a random sample confirm it (``foils.risk.guarantee``).
+    Per query the top n of hardness - price * ``p_relevant``, at the least price at which the mean ``p_relevant`` of
+    those taken is at most ``risk``; so the bound holds for every query and for all together. Where n rows cannot meet
+    it, fewer are taken, down to none. Rows without a probability are never taken. The bound is as good as the
+    probabilities: an estimate, until verdicts on a random sample confirm it (``foils.risk.guarantee``).
     Fails where the probabilities are not calibrated for this collection.
 
     Args:
@@ -63,6 +63,6 @@ class WithinRisk(Sampler):
         return -pl.col(self.by) if self.by.startswith("rank.") else pl.col(self.by)
 
     def choose(self, pairs: Pairs) -> NDArray[np.bool_]:
-        """Per query, the hardest below the boldest cut."""
+        """Per query, the hardest set within the risk."""
         p = pairs.frame["p_relevant"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
         return within_risk(pairs.frame["query"].to_numpy(), p, self.keys(pairs), self.n, self.risk)
