@@ -204,7 +204,7 @@ def dump(known: Shipped, left: dict[str, dict[str, float]]) -> str:
         "provenance": {
             "script": "benchmarks/train_detector.py",
             "date": datetime.now(tz=UTC).date().isoformat(),
-            "candidates": f"union of BM25 and all-MiniLM-L6-v2, depths {', '.join(map(str, DEPTHS))}; one known positive",
+            "candidates": f"BM25 and all-MiniLM-L6-v2, depths {', '.join(map(str, DEPTHS))}; one known positive",
             "collections": known.provenance,
             "left out": {n: {k: round(v, 4) for k, v in row.items()} for n, row in left.items()},
         },

@@ -10,10 +10,10 @@ from typing import Any
 
 import polars as pl
 import pytest
-
 from foils.audit import audit
 from foils.audit.opening import opened
 from foils.audit.slots import view
+
 from foils.errors import DataError
 from test_readers import CASES
 
@@ -43,7 +43,9 @@ def test_every_format_is_seen_as_the_readers_see_it(file: Path) -> None:
     expected = dict(CASES)[str(file.relative_to(FORMATS))]
     positives, negatives = set(), set()
     texts = found.table.docs["text"]
-    for side, doc in found.table.full.filter(~pl.lit(found.table.empty).gather(pl.col("doc"))).select("side", "doc").rows():
+    for side, doc in (
+        found.table.full.filter(~pl.lit(found.table.empty).gather(pl.col("doc"))).select("side", "doc").rows()
+    ):
         (negatives if side else positives).add(texts[doc])
     if file.name != "hard.json":  # there the positives stand in the qrels
         assert positives == {text for p, _, _ in expected.values() for text in p}
@@ -305,7 +307,9 @@ def test_what_cannot_be_audited_is_said(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no file that foils reads"):
         audit(tmp_path / "a.bin")
     file = planted(tmp_path, [{"prompt": "x", "completion": "y"}])
-    with pytest.raises(DataError, match=r"1 of 1 rows .* line 1: the columns prompt, completion .* foils reads rows with"):
+    with pytest.raises(
+        DataError, match=r"1 of 1 rows .* line 1: the columns prompt, completion .* foils reads rows with"
+    ):
         audit(file)
     file = planted(tmp_path, [GOOD])
     with pytest.raises(DataError, match=r"a fix keeps the format: out.csv must end in .jsonl"):

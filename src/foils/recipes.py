@@ -192,16 +192,17 @@ def debcse(plan: Plan) -> Recipe:
     return Recipe((*plan.dense(), *CLEAN, WordOverlap(), plan.sample(sampler)), "debcse", "DebCSE, CIKM 2023")
 
 
-def skip_best(plan: Plan) -> Recipe:
-    """Skips the 20 best by BM25 and dense together, then takes the hardest: the best front of all fixed rules.
+def default(plan: Plan) -> Recipe:
+    """Skips the 20 best by BM25 and dense together, then takes the hardest: the best front in docs/benchmarks.md.
 
     Lexical and dense evidence fail on different documents: a relevant one is rarely far down in both. At the hardness
     of a shift of dense ranks, a quarter to a half fewer false negatives are left on four of five collections, and no
-    query starves. Fails where most of the top is relevant (trecdl19): no fixed rule gives hard and clean negatives.
+    query starves. Fails where most of the top is relevant (trecdl19): no rule gives hard and clean negatives there.
     """
     sources = (Bm25(depth=plan.depth), *plan.dense())
     evidence = tuple(s.score or f"rank.{s.name}" for s in sources)
     steps = (
+        Supplied(),
         *sources,
         *CLEAN,
         NearDuplicate(),
@@ -210,37 +211,28 @@ def skip_best(plan: Plan) -> Recipe:
         Deepen(want=plan.n),
         plan.sample(Top(by=plan.score)),
     )
-    return Recipe(steps, "skip-best", "measured: docs/benchmarks.md")
+    return Recipe(steps, "default", "measured: docs/benchmarks.md")
 
 
-def default(plan: Plan) -> Recipe:
+def detected(plan: Plan) -> Recipe:
     """Estimates how likely each candidate is relevant, and takes the hardest negatives within the stated risk.
 
-    BM25 and every encoder find; the detector weighs what lies near the query and near the known positives. What is
-    judged relevant by two kinds of evidence becomes a positive, what is likely relevant goes, and of the rest each
-    query gets its hardest negatives whose estimated share of false ones stays within the risk.
-    """
-    return within_risk((Supplied(), Bm25(depth=plan.depth), *plan.dense(), *CLEAN, NearDuplicate()), plan)
-
-
-def within_risk(before: tuple[Step, ...], plan: Plan, by: str = "") -> Recipe:
-    """The end of every recipe with a risk: evidence, detector, repair, and the draw within the risk.
-
-    Args:
-        before: sources and rules.
-        plan: with the risk; null: RISK.
-        by: the column that says what is hard; empty: the leading score.
+    BM25 and every encoder find; the detector weighs what lies near the query and near the known positives. What a
+    verdict and the detector find relevant becomes a positive, what is likely relevant goes, and of the rest each query
+    gets its hardest negatives whose estimated share of false ones stays within the risk (0.1 where none is stated).
+    Fails where the probabilities are not calibrated for this collection: without verdicts the risk is an estimate.
     """
     lead = plan.encoders[0][1]
-    evidence = (PositiveSimilarity(lead), PositiveWords(), NeighbourAgreement(lead), Specificity(lead))
+    found = (Supplied(), Bm25(depth=plan.depth), *plan.dense(), *CLEAN, NearDuplicate())
+    evidence = (PositiveSimilarity(lead), PositiveWords(), NeighbourAgreement(lead), Specificity(lead), Detect())
     risk = RISK if plan.risk is None else plan.risk
-    draw = plan.sample(WithinRisk(risk=risk, by=by or plan.score))
-    return Recipe((*before, *evidence, Detect(), Repair(), draw), "default", "measured: docs/benchmarks.md")
+    draw = plan.sample(WithinRisk(risk=risk, by=plan.score))
+    return Recipe((*found, *evidence, Repair(), draw), "detected", "logistic fusion of evidence")
 
 
 RECIPES: dict[str, Callable[[Plan], Recipe]] = {
     "default": default,
-    "skip-best": skip_best,
+    "detected": detected,
     "naive": naive,
     "shifted": shifted,
     "nv-retriever": nv_retriever,

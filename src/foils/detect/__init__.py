@@ -39,7 +39,7 @@ class Judged(NamedTuple):
 
 @dataclass(frozen=True)
 class Detect(Step):
-    """Adds the probability that each candidate is relevant, ``prob.detector``, from whatever evidence columns there are.
+    """Adds the probability that each candidate is relevant, ``prob.detector``, from the evidence columns there are.
 
     Level 0 (``shipped``), without verdicts: a logistic regression on six kinds of evidence (z-scores per query), with
     coefficients trained on collections that were judged in depth (``foils/detect/shipped.json``). Its ranking

@@ -49,7 +49,7 @@ def platt(
     """A logistic curve of the logit: sigma(a * logit + b), a > 0.
 
     Platt (Advances in Large Margin Classifiers, 1999), equation 1; instead of the paper's smoothed targets a weak
-    normal prior (mean a = 1, b = 0, standard deviations 0.25 and 0.5) keeps a and b finite. Fails where the error of the
+    normal prior (mean a = 1, b = 0, standard deviations 0.25 and 0.5) keeps both finite. Fails where the error of the
     scores is not an S: isotonic regression then fits, given some hundred labels.
 
     Args:

@@ -88,7 +88,7 @@ def _size(seen: Standard) -> NDArray[np.float32]:
 
 
 def _place(seen: Standard, per_kind: NDArray[np.float32], known: Shipped) -> float:
-    """Log place of the known positives among the candidates: the more answers there are, the deeper one of them lies."""
+    """Log place of the known positives among the candidates: the more answers, the deeper one of them lies."""
     from foils.detect import loops
 
     asked = per_kind[:, [KINDS.index(kind) for kind in ASKED]]

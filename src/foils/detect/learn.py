@@ -40,7 +40,7 @@ class Verdicts(NamedTuple):
     def weights(self) -> Array:
         """(n,) one over the design effect (Kish, 1965) of the number of verdicts on the query."""
         _, at, counts = np.unique(self.queries, return_inverse=True, return_counts=True)
-        weights: Array = (1.0 / (1.0 + (counts - 1) * ALIKE))[at]
+        weights: Array = (1.0 / (1.0 + (counts.astype(np.float64) - 1) * ALIKE))[at].astype(np.float64)
         return weights
 
     def part(self, rows: NDArray[np.bool_]) -> Verdicts:

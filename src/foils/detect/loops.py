@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numba
 import numpy as np
 from numpy.typing import NDArray
@@ -105,7 +107,7 @@ def agree(
         (n,) float32, NaN where a query has no other candidate.
     """
     result = np.full(len(evidence), np.nan, dtype=np.float32)
-    for first, last in zip(starts[:-1], starts[1:], strict=True):
+    for first, last in pairwise(starts):
         lenders = np.flatnonzero(among[first:last])
         if len(lenders) == 0:
             continue

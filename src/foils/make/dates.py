@@ -13,11 +13,11 @@ MONTHS = (
     "December",
 )  # fmt: skip
 LENGTHS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
-FIRST, LAST = 1100, 2049
+FIRST, LAST = 1000, 2049
 PEOPLE = frozenset(["people", "men", "women", "children", "persons", "patients", "deaths", "feet", "mice", "species"])
-YEAR = re.compile(r"(?<![\w.,:/#$£€¥'’])(?<!\w[-–—−])(?:1[1-9]\d\d|20[0-4]\d)(?![\w%°]|[.,]\d|/\d)")
+YEAR = re.compile(r"(?<![\w.,:/#$£€¥'’])(?<!\w[-–—−])(?:1\d\d\d|20[0-4]\d)(?![\w%°]|[.,]\d|/\d)")
 RANGE = re.compile(
-    r"(?P<a>(?:1[1-9]\d\d|20[0-4]\d))(?P<link>\s?[-–—−]\s?|\s+(?:to|until|till|through|and)\s+)(?P<b>(?:1[1-9]\d\d|20[0-4]\d)|\d\d)(?!\d)"
+    r"(?P<a>(?:1\d\d\d|20[0-4]\d))(?P<link>\s?(?:[-–—−]|--)\s?|\s+(?:to|until|till|through|and)\s+)(?P<b>(?:1\d\d\d|20[0-4]\d)|\d\d)(?!\d)"
 )
 BEFORE = re.compile(
     r"(\b(?:since|after|from|until|till|before|by|between|through|not|prior to|up to|circa|ca\.?|c\.))\s+(?:the\s+)?(?:\w+\s+)?(?:\d{1,2}(?:st|nd|rd|th)?,?\s+)?$",
@@ -25,7 +25,7 @@ BEFORE = re.compile(
 )
 MONTH = re.compile(
     rf"\b(?:(?P<day>\d{{1,2}})(?P<suffix>st|nd|rd|th)?\s+(?:of\s+)?)?(?P<month>{'|'.join(MONTHS)})\b"
-    r"(?:\s+(?P<day2>\d{1,2})(?:st|nd|rd|th)?\b(?!\d))?(?:\s?,?\s+(?P<year>1[1-9]\d\d|20[0-4]\d)\b)?",
+    r"(?:\s+(?P<day2>\d{1,2})(?:st|nd|rd|th)?\b(?!\d))?(?:\s?,?\s+(?P<year>1\d\d\d|20[0-4]\d)\b)?",
     re.IGNORECASE,
 )
 LEFT = re.compile(
@@ -33,7 +33,28 @@ LEFT = re.compile(
 )
 MEASURED = re.compile(r"[\s-]+([a-zA-Z%°]+)")
 UNITLIKE = frozenset(
-    ["m", "km", "kg", "mg", "g", "ft", "feet", "miles", "metres", "meters", "years", "days", "hours", "minutes", "mm", "cm", "percent", "mph", "calories", "units"]
+    [
+        "m",
+        "km",
+        "kg",
+        "mg",
+        "g",
+        "ft",
+        "feet",
+        "miles",
+        "metres",
+        "meters",
+        "years",
+        "days",
+        "hours",
+        "minutes",
+        "mm",
+        "cm",
+        "percent",
+        "mph",
+        "calories",
+        "units",
+    ]
 )
 
 

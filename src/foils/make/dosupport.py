@@ -11,6 +11,7 @@ from foils.make.item import Item, Kind, Made, Operator, Reasons, Refused
 from foils.make.lexicon import words
 from foils.make.polarity import FINITE, WEAK, admits, clause
 from foils.make.view import Text, Word
+from foils.make.words import BE
 
 TAGS = {"VBZ": "does", "VBD": "did", "VBP": "do"}
 
@@ -71,7 +72,7 @@ def verb(text: Text, sentence: Span) -> tuple[Word, str, str] | str:
             return "quantifier before"
         if word.low in words("polarity", "clause") - {"and", "or", "as"}:
             return "subordinate clause"
-        if word.low in FINITE | WEAK or kind == "MD":
+        if word.low in FINITE | WEAK | BE or kind == "MD":
             return "auxiliary"
         if kind not in TAGS or number == 0 or not word.text.islower() or word.low.endswith("n't"):
             continue

@@ -90,13 +90,15 @@ class Flip(Operator):
         text, word = item.text, item.text.words[hit.number]
         if gate.polar(item.question) and hit.route == "query":
             return "yes/no question"
+        if gate.negated(item.question, Span(0, len(item.query))) and hit.route == "query":
+            return "query negated"
         if problem := gate.unsound(item, word.start):
             return problem
         if gate.negated(text, text.sentence(word.start)):
             return "negator"
         if tied(text, hit.number):
             return "fixed phrase"
-        if gate.share(item, word.start) < gate.CLAIM:
+        if gate.share(item, word.start) < gate.EXPECTED and hit.route == "query":
             return "not aligned"
         return self.fits(text, hit.number)
 
@@ -173,8 +175,8 @@ def _phrases() -> dict[str, tuple[tuple[str, ...], ...]]:
 def fixed(text: Text, number: int) -> bool:
     """The word is part of a fixed phrase, or tied to its neighbour by a hyphen."""
     word = text.words[number]
-    around = text.raw[max(0, word.start - 1) : word.start] + text.raw[word.end : word.end + 1]
-    if "-" in around or "‐" in around or "/" in around:
+    around = text.raw[max(0, word.start - 2) : word.start].strip()[-1:] + text.raw[word.end : word.end + 2].strip()[:1]
+    if set(around) & set("-‐/–"):
         return True
     for parts in _phrases().get(word.low, ()):
         for offset, part in enumerate(parts):

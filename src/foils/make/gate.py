@@ -14,10 +14,37 @@ from foils.make.words import STOP, stem
 
 NEAR = 0.34
 CLAIM = 0.5
+EXPECTED = 0.6
 Asked = Literal["date", "number", ""]
 WH = re.compile(r"\b(?:who|whom|whose|what|which|when|where|why|how)\b|\?", re.IGNORECASE)
 AUX = frozenset(
-    ["is", "are", "was", "were", "am", "do", "does", "did", "has", "have", "had", "can", "could", "will", "would", "shall", "should", "may", "might", "must", "isn't", "aren't", "doesn't", "don't", "didn't"]
+    [
+        "is",
+        "are",
+        "was",
+        "were",
+        "am",
+        "do",
+        "does",
+        "did",
+        "has",
+        "have",
+        "had",
+        "can",
+        "could",
+        "will",
+        "would",
+        "shall",
+        "should",
+        "may",
+        "might",
+        "must",
+        "isn't",
+        "aren't",
+        "doesn't",
+        "don't",
+        "didn't",
+    ]
 )
 WHEN = re.compile(r"\b(?:when|what (?:year|date|month|day)|which year|in which year|since when)\b", re.IGNORECASE)
 HOW = re.compile(
@@ -107,7 +134,7 @@ def sole(item: Item, span: Span, others: Sequence[Span]) -> bool:
         others: all values of the same kind in the passage that say something else.
     """
     sentence, most = best(item)
-    if most < CLAIM or not sentence.holds(span):
+    if most < EXPECTED or not sentence.holds(span):
         return False
     return not any(share(item, o.start) >= NEAR for o in others)
 

@@ -230,15 +230,16 @@ def candidates(quantity: Quantity) -> list[float]:
     decimals = len(quantity.text.partition(".")[2])
     if quantity.label or (value < 13 and decimals == 0):
         return [v for d in (1, -1, 2, -2, 3, -3) if (v := value + d) >= (1 if quantity.label else 2)]
+    least = 0.4 if quantity.about else 0.2
     # Trailing zeros stay, so that a round number is exchanged for a round one.
     whole = round(value * 10**decimals)
     grain = 1
     while whole and whole % (grain * 10) == 0:
         grain *= 10
     found = []
-    for ratio in (1.5, 0.6, 1.3, 0.7, 1.4, 0.55, 1.25, 0.75):
+    for ratio in (1.5, 0.6, 1.3, 0.7, 1.4, 0.55, 1.25, 0.75, 1.6, 0.5):
         new = round(whole * ratio / grain) * grain
-        if new > 0 and abs(new - whole) >= 0.2 * whole:
+        if new > 0 and abs(new - whole) >= least * whole:
             found.append(new / 10**decimals)
     return list(dict.fromkeys(found))
 

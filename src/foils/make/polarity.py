@@ -16,8 +16,13 @@ from foils.make.view import Text, Word
 from foils.make.words import STOP, Forms, article, forms, opposites, stem
 
 # A finite verb after which "not" negates the clause; "may not" and the like leave the claim possible.
-FINITE = frozenset(["is", "are", "was", "were", "can", "will", "has", "have", "had", "does", "do", "did", "should", "must"])
+FINITE = frozenset(
+    ["is", "are", "was", "were", "can", "will", "has", "have", "had", "does", "do", "did", "should", "must"]
+)
 WEAK = frozenset(["may", "might", "could", "would", "need", "ought"])
+SECOND = re.compile(
+    r"\b(?:and|but|which|who|where|while|having|with an?)\s+(?:\w+ly\s+)?(?:is|are|was|were|has|had|\w+ed|\w+s)\b|;"
+)
 HAVE = frozenset(["has", "have", "had"])
 CONTRACTED = re.compile(r"\b(is|are|was|were|has|have|had|does|do|did|should|would|could|must|ca|wo)(n['’]t)\b", re.I)
 NOT = re.compile(r"\b(?P<aux>is|are|was|were|can|will|has|have|had|does|do|did|should|must|am)(?P<not>\s*not)\b", re.I)
@@ -56,22 +61,47 @@ def admits(item: Item, place: int, reach: Span) -> tuple[str, str]:
         if any(not sentence.holds(a) for a in item.answers):
             return "", "answer elsewhere"
         return "answer", ""
+    if ";" in item.passage[place : sentence.end]:
+        return "", "said elsewhere"
     asked = item.question.content
     held = len(asked & text.stems(reach))
     if not asked or held < max(2, gate.CLAIM * len(asked)) or held < 2:
         return "", "not aligned"
     rivals = [value for span, value in item.shares if span != sentence]
     if gate.claim(item.question):
-        predicate = [w for w in text.within(Span(place, reach.end)) if w.low not in STOP and w.low not in FINITE][:4]
+        predicate = [w for w in text.within(Span(place, reach.end)) if w.low not in STOP and w.low not in FINITE][:1]
         if not asked & {stem(w.low) for w in predicate}:
             return "", "not aligned"
+        if gate.negated(item.question, Span(0, len(item.query))):
+            return "", "query negated"
         again = any(value >= 0.6 * gate.share(item, place) for value in rivals)
         return ("", "said elsewhere") if again else ("query", "")
     if len(item.shares) > 2:
         return "", "answer not known"
     if gate.polar(item.question):
         return "", "yes/no question"
-    return ("", "said elsewhere") if any(value >= gate.CLAIM for value in rivals) else ("expected", "")
+    if any(value >= gate.CLAIM for value in rivals) or not _governs(item, place, sentence):
+        return "", "said elsewhere"
+    return "expected", ""
+
+
+def _governs(item: Item, place: int, sentence: Span) -> bool:
+    """What the question asks for stands behind the negation, in the same clause, and nothing of it before."""
+    text = item.text
+    before = text.within(Span(sentence.start, place))
+    if before and before[-1].low in ("and", "but", "or", "also"):
+        return False
+    stop = SECOND.search(text.raw, place, sentence.end)
+    cut = stop.start() if stop else sentence.end
+    asked = gate.asks(item.question)
+    if asked:
+        values = [y.span for y in item.years] + [d.span for d in item.dates] if asked == "date" else []
+        values += [q.span for q in item.numbers] if asked == "number" else []
+        inside = [v for v in values if sentence.holds(v)]
+        return bool(inside) and all(place < v.start < cut for v in inside)
+    definition = re.match(r"(?:what|who|whats|what's)\s+(?:is|are|was|were)\b", item.question.low)
+    behind = {stem(w.low) for w in text.within(Span(place, cut))}
+    return definition is not None or bool(item.question.content & behind)
 
 
 @dataclass(frozen=True)
@@ -172,7 +202,7 @@ class RemoveNot(Operator):
                 continue
             place = edits[0].start
             reach = clause(item.text, sentence, edits[-1].end)
-            route, against = admits(item, place, reach.span)
+            route, against = admits(item, place, reach.span) if reach.main else ("", "subordinate clause")
             against = against or gate.unsound(item, place) or ""
             if against or value < gate.NEAR:
                 reasons.add(against or "not aligned")
@@ -224,7 +254,30 @@ NO = re.compile(
     re.IGNORECASE,
 )
 MASS = frozenset(
-    ["evidence", "information", "knowledge", "research", "proof", "help", "access", "money", "water", "food", "power", "time", "space", "room", "interest", "support", "damage", "pain", "influence", "progress", "treatment", "cure"]
+    [
+        "evidence",
+        "information",
+        "knowledge",
+        "research",
+        "proof",
+        "help",
+        "access",
+        "money",
+        "water",
+        "food",
+        "power",
+        "time",
+        "space",
+        "room",
+        "interest",
+        "support",
+        "damage",
+        "pain",
+        "influence",
+        "progress",
+        "treatment",
+        "cure",
+    ]
 )
 
 

@@ -14,7 +14,79 @@ from foils.make.view import Text
 
 # Members that are everyday words or names as well: only with a capital inside a sentence are they members.
 AMBIGUOUS = frozenset(
-    ["may", "march", "august", "mercury", "lead", "spring", "fall", "turkey", "chile", "plane", "crow", "pike", "rice", "major", "general", "captain", "king", "queen", "bishop", "knight", "pawn", "history", "orange", "mars", "saturn", "type", "bear", "polish", "hearts", "diamonds", "clubs", "spades", "republican", "democrat", "lime", "english", "pound", "mum", "nickel", "charge", "square", "circle", "fox", "nurse", "plum", "smell", "taste", "touch", "car", "bus", "train", "ship", "stone", "glass", "china", "wolf", "black", "white", "green", "brown", "grey", "pink", "gold", "silver", "steel", "iron", "jade", "wood", "penguin", "falcon", "swallow"]
+    [
+        "may",
+        "march",
+        "august",
+        "mercury",
+        "lead",
+        "spring",
+        "fall",
+        "turkey",
+        "chile",
+        "plane",
+        "crow",
+        "pike",
+        "rice",
+        "major",
+        "general",
+        "captain",
+        "king",
+        "queen",
+        "bishop",
+        "knight",
+        "pawn",
+        "history",
+        "orange",
+        "mars",
+        "saturn",
+        "type",
+        "bear",
+        "polish",
+        "hearts",
+        "diamonds",
+        "clubs",
+        "spades",
+        "republican",
+        "democrat",
+        "lime",
+        "english",
+        "pound",
+        "mum",
+        "nickel",
+        "charge",
+        "square",
+        "circle",
+        "fox",
+        "nurse",
+        "plum",
+        "smell",
+        "taste",
+        "touch",
+        "car",
+        "bus",
+        "train",
+        "ship",
+        "stone",
+        "glass",
+        "china",
+        "wolf",
+        "black",
+        "white",
+        "green",
+        "brown",
+        "grey",
+        "pink",
+        "gold",
+        "silver",
+        "steel",
+        "iron",
+        "jade",
+        "wood",
+        "penguin",
+        "falcon",
+        "swallow",
+    ]
 )
 LOCATED = frozenset(["us states", "big cities", "countries", "continents"])
 
@@ -53,6 +125,8 @@ def members(text: Text) -> tuple[Member, ...]:
     for match in _pattern().finditer(text.low):
         span, low = Span(*match.span()), match[0]
         group, _ = _sets()[low]
+        if group == "months":
+            continue
         written = text.raw[span.start : span.end]
         proper = any(m.lower() == low and m[:1].isupper() for m in _sets()[low][1])
         number = text.index(span.start)

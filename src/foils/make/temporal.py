@@ -84,7 +84,7 @@ class YearShift(Operator):
         if len(group) > MENTIONS or item.passage.count(str(group[0].value)) > len(group):
             return "value elsewhere"
         short = re.search(rf"['’]{group[0].value % 100:02d}(?!\d)", item.passage)
-        return "value elsewhere" if short else None if gate.share(item, place) >= gate.NEAR / 2 else "not aligned"
+        return "value elsewhere" if short else None if gate.share(item, place) >= gate.NEAR else "not aligned"
 
     def _edits(self, item: Item, group: Sequence[Year]) -> list[Edit] | None:
         shift = self._shift(item, group)
@@ -194,7 +194,7 @@ class MonthShift(Operator):
         short = name[:3] in item.text.vocabulary and name != "may"
         if len(group) > MENTIONS or written > len(group) or short:
             return "value elsewhere"
-        return None if gate.share(item, group[0].span.start) >= gate.NEAR / 2 else "not aligned"
+        return None if gate.share(item, group[0].span.start) >= gate.NEAR else "not aligned"
 
 
 @dataclass(frozen=True)

@@ -112,8 +112,8 @@ def as_word(text: Text, spot: Span) -> Iterator[Edit]:
             end = quantity.span.end + (1 if tail.startswith("%") else 2)
             yield Edit(quantity.span.end, end, text.raw[quantity.span.end : end], " percent", "percent-word")
         elif quantity.text.lower() in WORDS:
-            yield Edit(*quantity.span, quantity.text, f"{quantity.value:.0f}", "number-digits")
-        elif word and not quantity.sign and (quantity.unit is None or len(quantity.unit.symbol) != len(tail.strip())):
+            yield Edit(*quantity.span, quantity.text, f"{quantity.value / quantity.scale:.0f}", "number-digits")
+        elif word and not quantity.sign and re.match(r"\s[a-z]{3}", text.raw[quantity.span.end :]):
             yield Edit(*quantity.span, quantity.text, word, "number-word")
         elif "," in quantity.text:
             yield Edit(*quantity.span, quantity.text, quantity.text.replace(",", ""), "number-form")

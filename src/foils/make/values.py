@@ -13,10 +13,44 @@ from foils.make.lexicon import table
 from foils.make.view import Text
 from foils.make.words import STOP, stem
 
-ONES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
+ONES = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+]
 TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 SCALES = {"thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12}
-ORDINALS = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh", "twelfth"]
+ORDINALS = [
+    "first",
+    "second",
+    "third",
+    "fourth",
+    "fifth",
+    "sixth",
+    "seventh",
+    "eighth",
+    "ninth",
+    "tenth",
+    "eleventh",
+    "twelfth",
+]
 WORDS = {w: n for n, w in enumerate(ONES)} | {t: 20 + 10 * n for n, t in enumerate(TENS)}
 WORDS |= {f"{t}-{ONES[n]}": 20 + 10 * k + n for k, t in enumerate(TENS) for n in range(1, 10)}
 # Digits that belong to a name, a version, a date, a score or a place in a list are no numbers.
@@ -31,11 +65,64 @@ NUMBER = re.compile(
 )
 BEFORE = re.compile(r"([^\W_]+)?[\s(\-]*([$£€¥~≈<>≤≥±]|US\$)?\s*$")
 LABELS = frozenset(
-    ["type", "season", "chapter", "stage", "phase", "grade", "class", "level", "part", "volume", "episode", "series", "version", "round", "group", "number", "no", "article", "section", "title", "amendment", "route", "highway", "channel", "factor", "category", "day", "week", "week's", "book", "act", "scene", "game", "bowl", "war", "windows", "formula", "area", "unit", "step", "apollo", "mark", "model", "generation", "figure", "table", "interstate", "vitamin", "page", "size", "league", "division"]
+    [
+        "type",
+        "season",
+        "chapter",
+        "stage",
+        "phase",
+        "grade",
+        "class",
+        "level",
+        "part",
+        "volume",
+        "episode",
+        "series",
+        "version",
+        "round",
+        "group",
+        "number",
+        "no",
+        "article",
+        "section",
+        "title",
+        "amendment",
+        "route",
+        "highway",
+        "channel",
+        "factor",
+        "category",
+        "day",
+        "week",
+        "week's",
+        "book",
+        "act",
+        "scene",
+        "game",
+        "bowl",
+        "war",
+        "windows",
+        "formula",
+        "area",
+        "unit",
+        "step",
+        "apollo",
+        "mark",
+        "model",
+        "generation",
+        "figure",
+        "table",
+        "interstate",
+        "vitamin",
+        "page",
+        "size",
+        "league",
+        "division",
+    ]
 )
 BOUND = re.compile(
     r"(?:\b(?:at least|at most|(?:more|less|fewer|greater|higher|lower|older|younger|longer|shorter|larger|smaller) than|"
-    r"up to|over|under|above|below|exceeding|exceeds?|minimum of|maximum of|as (?:many|much|few|little|high|low) as|"
+    r"up to|over|under|above|below|exceeding|exceeds?|minimum of|maximum of|in excess of|(?:past|last|first|next|previous|another|additional|top|every)|as (?:many|much|few|little|high|low) as|"
     r"between|between \S+(?: \w+)? and|from|within|until|to|or|not|only|nearly|almost|every|per|\d and)|[<>≤≥±])\s*[$£€]?\s*$",
     re.IGNORECASE,
 )
@@ -187,7 +274,7 @@ def _heads(text: Text, span: Span, end: int, before: str) -> frozenset[str]:
 
 
 def _is_year(written: str, raw: str, end: int, before: str, measured: bool) -> bool:
-    if measured or not re.fullmatch(r"1[1-9]\d\d|20[0-4]\d", written):
+    if measured or not re.fullmatch(r"1\d\d\d|20[0-4]\d", written):
         return False
     after = re.compile(r"[\s-]+([a-z]+)").match(raw, end)
     if after is None:

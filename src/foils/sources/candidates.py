@@ -67,6 +67,11 @@ class Found(NamedTuple):
             threshold.copy(), np.empty((n, room)), np.empty((n, room), dtype=np.uint32), np.zeros(n, dtype=np.int64)
         )
 
+    def put(self, rows: NDArray[np.int64], other: Found) -> None:
+        """Replace what was found for some queries."""
+        self.threshold[rows], self.scores[rows] = other.threshold, other.scores
+        self.ids[rows], self.filled[rows] = other.ids, other.filled
+
     def part(self, rows: slice) -> Found:
         """A view of some queries."""
-        return Found(*(array[rows] for array in self))
+        return Found(self.threshold[rows], self.scores[rows], self.ids[rows], self.filled[rows])

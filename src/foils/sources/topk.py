@@ -36,9 +36,9 @@ def exact_topk(
     A tile of documents is multiplied by a block of queries in a fast precision; one pass over the products keeps
     what reaches the query's k-th best score so far within the proven error bound of that precision, and scores it
     from the given vectors, summed in float64. In a large corpus a sample tells first which scores are worth a look;
-    a query for which that was too high is searched again. So neither ids nor scores depend on the precision. Documents are read
-    once per super-block of queries and may be a memory map larger than memory. Beyond inputs and outputs it needs
-    less than 200 MB, for up to 16 cores. Slow only where very many documents score within the error bound of the
+    a query for which that was too high is searched again. So neither ids nor scores depend on the precision. Documents
+    are read once per super-block of queries and may be a memory map larger than memory. Beyond inputs and outputs it
+    needs less than 200 MB, for up to 16 cores. Slow only where very many documents score within the error bound of the
     k-th best, for instance if all are equal.
 
     Args:
@@ -119,8 +119,7 @@ def _search(
             raise RecipeError(
                 f"products in {precision} broke their error bound on this machine; use precision='float32'"
             )
-        for kept, better in zip(found, again, strict=True):
-            kept[missed] = better
+        found.put(missed, again)
     return found
 
 
