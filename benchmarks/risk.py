@@ -1,6 +1,6 @@
 """Does a promised risk hold, does an interval cover, and what does a risk cost?
 
-    python benchmarks/risk.py [--labellings 10] [--draws 20] [--only NAME ...] [--part promise|cover|price|fronts]
+    python benchmarks/risk.py [--labellings 10] [--draws 20] [--only NAME ...] [--part NAME ...]
 
 Every collection: 10 labellings (the known positive of each query redrawn among its relevant documents) times 20 draws
 of 200 verdicts (= the hidden truth) make 200 simulated runs. Detector: level 0, coefficients from the other
@@ -50,9 +50,17 @@ def row_of(found: Pool, rows: Mask, risk: float) -> tuple[float, ...]:
     return float(truth.mean() <= risk), truth.mean(), clean.mean(), rows.sum() / found.queries, kept
 
 
-def promises(name: str, pools: list[Pool], draws: int, risks: tuple[float, ...] = RISKS) -> None:
+def promises(
+    name: str,
+    pools: list[Pool],
+    draws: int,
+    risks: tuple[float, ...] = RISKS,
+    *,
+    budget: int = BUDGET,
+    ways: tuple[bool, ...] = (False, True),
+) -> None:
     """One line per risk and way."""
-    for proof in (False, True):
+    for proof in ways:
         for risk in risks:
             table = []
             for k, found in enumerate(pools):
@@ -62,14 +70,14 @@ def promises(name: str, pools: list[Pool], draws: int, risks: tuple[float, ...] 
                         candidates,
                         N,
                         risk,
-                        BUDGET,
+                        budget,
                         lambda rows, found=found: found.truth[rows].astype(np.float64),
                         proof=proof,
                         seed=1000 * k + draw,
                     )
                     table.append((*row_of(found, chosen.rows, risk), len(chosen.judged)))
             line(name, "proof" if proof else "promise", risk, np.array(table))
-    for risk in risks:
+    for risk in risks if budget == BUDGET else ():
         rows = [within_risk(f.query, f.p, f.z, N, risk) for f in pools]
         table = [(*row_of(f, r, risk), 0) for f, r in zip(pools, rows, strict=True)]
         line(name, "no verdicts", risk, np.array(table))
@@ -209,7 +217,7 @@ def main() -> None:
     parser.add_argument("--labellings", type=int, default=10)
     parser.add_argument("--draws", type=int, default=20)
     parser.add_argument("--only", nargs="*", default=list(COLLECTIONS))
-    parser.add_argument("--part", nargs="*", default=["promise", "cover", "conformal", "price", "fronts"])
+    parser.add_argument("--part", nargs="*", default=["promise", "cover", "conformal", "price", "small", "fronts"])
     args = parser.parse_args()
     warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
     print(f"{describe()}\n- {args.labellings} labellings x {args.draws} draws\n", flush=True)
@@ -217,7 +225,17 @@ def main() -> None:
     costs = "| data | way | R % | within % | some % | realised % | z | per query | kept % | verdicts |\n" + "|---" * 10
     parts = {
         "promise": (costs + "|", lambda name: promises(name, pools[name], args.draws)),
-        "price": (costs + "|", lambda name: promises(name, pools[name], 5, (0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3))),
+        "price": (
+            costs + "|",
+            lambda name: promises(name, pools[name], 5, (0.02, 0.03, 0.05, 0.1, 0.2, 0.3), ways=(False,)),
+        ),
+        "small": (
+            costs + "|",
+            lambda name: [
+                promises(name, pools[name], args.draws, (risk,), budget=round(10 / risk), ways=(False,))
+                for risk in (0.02, 0.03)
+            ],
+        ),
         "cover": (
             "| data | true % | design | verdicts | covers % | width pp |\n" + "|---" * 6 + "|",
             lambda name: cover(name, pools[name], args.draws),

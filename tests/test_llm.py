@@ -487,6 +487,11 @@ def test_the_key_is_nowhere(tmp_path, capfd):
     assert not any(KEY in text for text in said)
 
 
+def test_a_placeholder_for_a_key_does_not_spoil_answers(monkeypatch):
+    monkeypatch.setenv("FOILS_TEST_KEY", "hell")
+    assert ask_one(echo)[0].text == "hello"
+
+
 @pytest.mark.parametrize("key", ["sk\nX-Evil: 1", "schlüssel", "a\x1bb"])
 def test_a_key_that_fits_no_header_is_refused_without_quoting_it(key, monkeypatch):
     monkeypatch.setenv("FOILS_TEST_KEY", key)

@@ -21,7 +21,7 @@ from foils.writers import export
 ALMANAC = Path(__file__).parents[1] / "examples" / "almanac"
 ASKING = ["rlhn_remove", "rlhn_hn_remove", "rlhn", "unime_v2", "tinyv"]
 ESTIMATING = ["rrra", "cet"]
-ALONE = ["tacred_intrinsic", "tacred_extrinsic", "dclr", "cusa"]
+ALONE = ["tacred_intrinsic", "tacred_extrinsic", "dclr", "cusa", "pu_sar"]
 
 
 @cache
@@ -132,6 +132,13 @@ def test_cet_weighs_false_negatives_less(judge):
     false = found.join(truth(), on=["query_id", "doc_id"], how="semi")["weight"].mean()
     true = found.join(truth(), on=["query_id", "doc_id"], how="anti")["weight"].mean()
     assert false < true
+
+
+@pytest.mark.parametrize("name", ["pu_sar", "cet"])
+def test_weights_without_a_judge(name):
+    found = run(name).negatives
+    assert found["weight"].is_between(0, 1).all()
+    assert found["weight"].n_unique() > 100
 
 
 def test_dclr_takes_what_is_near_the_positive_out():

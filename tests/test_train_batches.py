@@ -129,6 +129,39 @@ def test_a_checkpoint_brings_the_vectors_of_a_model_that_is_gone():
     assert list(fresh) == list(old(range(N), 8, False))
 
 
+def test_a_new_plan_waits_for_the_next_epoch_and_is_in_the_checkpoint():
+    old, new = (Ngame.of(unit(N, seed=s), doublings=(0, 0)) for s in (1, 2))
+    wanted = [list(old(range(N), 8, False)), _epoch(new(range(N), 8, False), 1)]
+    sampler = old(range(N), 8, False)
+    handed = iter(sampler)
+    start = [next(handed), next(handed)]
+    sampler.refresh(new)
+    state = sampler.state_dict()
+    assert start + list(handed) == wanted[0]
+    assert _epoch(sampler, 1) == wanted[1]
+    resumed = old(range(N), 8, False)
+    resumed.load_state_dict(state)
+    assert start + list(resumed) == wanted[0]
+    assert _epoch(resumed, 1) == wanted[1]
+
+
+def test_a_plan_that_comes_before_the_epoch_counts_at_once():
+    new = Ngame.of(unit(N, seed=2), doublings=(0, 0))
+    sampler = Ngame.of(unit(N, seed=1), doublings=(0, 0))(range(N), 8, False)
+    assert len(sampler) == 8
+    sampler.refresh(new)
+    assert list(sampler) == list(new(range(N), 8, False))
+
+
+def test_a_checkpoint_at_the_end_of_an_epoch_does_not_repeat_it():
+    sampler = Shuffled()(range(N), 8, False)
+    list(sampler)
+    resumed = Shuffled()(range(N), 8, False)
+    resumed.load_state_dict(sampler.state_dict())
+    assert list(resumed) == []
+    assert _epoch(resumed, 1) == _epoch(sampler, 1)
+
+
 def test_the_trainer_of_sentence_transformers_takes_a_plan():
     """Plans are callables with the signature that BaseTrainer.get_batch_sampler uses, and give its base class."""
     import torch

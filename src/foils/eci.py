@@ -86,7 +86,7 @@ def residual_information(
     With unit vectors, r_j = n_j - (n_j . u) u, and a_j = exp((s_j - 1) / locality) sigma((p - s_j) / consistency)
     (1 - overlap_j): near the query, below the positive, in other words than it. The value is
     (log det(floor I + sum_j a_j r_j r_j^T) - log det(floor I)) / 2, computed on the n by n Gram matrix. The abstract
-    names the parts, no constant: all three temperatures are ours. It grows with n: compare sets of one size. Fails
+    names the parts, no constant: all three constants are ours. It grows with n: compare sets of one size. Fails
     with another encoder family than the one that is trained, as the paper says.
 
     Args:

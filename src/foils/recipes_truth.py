@@ -8,14 +8,14 @@ from foils.ask import Ask
 from foils.bands import UniMeV2
 from foils.dedup import ExactDuplicate, KnownPositive
 from foils.detect import Detect
-from foils.doubt import Cet, Cusa, Dclr, Gcse, PuSar, Rrra
+from foils.doubt import Cet, Cusa, Dclr, Gcse, Rrra
 from foils.errors import RecipeError
 from foils.evidence import PositiveWords
 from foils.judges.answer import AnswerJudge
 from foils.judges.cascade import Cascade
 from foils.neighbours import PositiveSimilarity
 from foils.protocols import Judge
-from foils.relabel import DropQuery, DropRelevant, Promote
+from foils.relabel import DropQuery, DropRelevant, Promote, Soften
 from foils.rules import TopkAbs
 from foils.score import Similarity, ZScore
 from foils.select import Stride, Top, Uniform
@@ -78,9 +78,14 @@ def cet(plan: Plan) -> Recipe:
 
 
 def pu_sar(plan: Plan) -> Recipe:
-    """Takes the hardest, weighed by a model learned from the positives and the unlabelled alone."""
-    learned = PuSar()
-    steps = (*plan.dense(), *CLEAN, plan.sample(Top(by=plan.score)), learned)
+    """Takes the hardest, weighed by a model learned from the positives and the unlabelled alone; fails on most data.
+
+    The weight is 1 - P(relevant), lower than with the paper's correction by the propensity, which ``PuSar`` makes
+    where a table has a propensity column.
+    """
+    near = (PositiveSimilarity(encoder=plan.encoders[0][1]), PositiveWords())
+    learned = (*near, Detect(level="shipped", unlabelled="sar-em"))
+    steps = (Bm25(depth=plan.depth), *plan.dense(), *CLEAN, *learned, plan.sample(Top(by=plan.score)), Soften())
     return Recipe(steps, "pu-sar", "SAR-EM, ECML 2019")
 
 

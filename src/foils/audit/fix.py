@@ -10,10 +10,12 @@ from foils.audit.edit import Edit, can_promote, edited
 from foils.audit.plan import Change, Plan
 from foils.audit.records import KEEP, Record, Row
 from foils.audit.slots import view
-from foils.audit.table import Table
+from foils.audit.table import Table, stamp
 from foils.errors import DataError
 from foils.files import atomic
 from foils.readers.sources import kind_of
+
+CHANGED = "has changed since it was audited; audit it again"
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ def write(table: Table, plan: Plan, out: Path, relevant_from: int = 1) -> Fixed:
     source = table.source
     check_target(source.path, out)
     before = table.records.height
+    if stamp(source) != table.stamp:
+        raise DataError(f"{source.path.name} {CHANGED}")
     if plan.empty:
         with atomic(out) as temporary:
             shutil.copyfile(source.path, temporary)
@@ -79,7 +83,7 @@ def write(table: Table, plan: Plan, out: Path, relevant_from: int = 1) -> Fixed:
     work = _Work(table, plan, relevant_from)
     source.write(out, work)
     if work.at != before:
-        raise DataError(f"{source.path.name} has changed since it was audited; audit it again")
+        raise DataError(f"{source.path.name} {CHANGED}")
     return Fixed(out, before - len(plan.records), before, tuple(plan.changes), tuple(_notes(table, out)))
 
 
@@ -112,7 +116,7 @@ class _Work:
         at = self.at
         self.at += 1
         if at >= len(self.numbers) or self.numbers[at] != record.number:
-            raise DataError(f"{self.table.source.path.name} has changed since it was audited; audit it again")
+            raise DataError(f"{self.table.source.path.name} {CHANGED}")
         if at in self.plan.records:
             return None
         edit = self.edits.get(at)

@@ -51,6 +51,7 @@ class Table:
         columns: the different sets of column names.
         traits: short fields of documents in a part of the records: ``entry``, ``name``, ``value``.
         listed: where scored lists do not tell the positive: how it was chosen.
+        stamp: size and time of the file when it was read.
         listed_by_id: the file names documents by id only; their texts stand elsewhere.
     """
 
@@ -66,6 +67,7 @@ class Table:
     traits: pl.DataFrame
     listed: str = ""
     listed_by_id: bool = False
+    stamp: tuple[int, int] = (0, 0)
 
     @cached_property
     def body(self) -> pl.Series:
@@ -258,10 +260,17 @@ def read_table(source: Source, relevant_from: int = 1) -> Table:
         source: the file.
         relevant_from: the lowest label of a positive.
     """
+    seen = stamp(source)
     draft = Draft(source, relevant_from)
     for record in source.records():
         draft.enter(record)
-    return draft.finish()
+    return replace(draft.finish(), stamp=seen)
+
+
+def stamp(source: Source) -> tuple[int, int]:
+    """Size and time of a file: another file is hardly ever taken for it."""
+    found = source.path.stat()
+    return found.st_size, found.st_mtime_ns
 
 
 def _code(codes: dict[str, int], name: str | None) -> int:

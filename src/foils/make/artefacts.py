@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -102,7 +103,7 @@ def guard(cases: Sequence[tuple[Item, Made]], *, twins: bool = False, seed: int 
     labels = np.array([1] * len(negatives) + [0] * len(positives))
     scores = np.zeros(len(texts))
     for train, test in GroupKFold(5, shuffle=True, random_state=seed).split(texts, labels, groups):
-        counts = CountVectorizer(ngram_range=(1, 3), min_df=2, binary=True, token_pattern=r"(?u)\b\w+(?:'\w+)?\b")
+        counts = CountVectorizer(ngram_range=(1, 3), min_df=2, binary=True, tokenizer=_words, token_pattern=None)
         model = LogisticRegression(max_iter=300, class_weight="balanced")
         model.fit(counts.fit_transform(texts[train]), labels[train])
         scores[test] = model.decision_function(counts.transform(texts[test]))
@@ -128,11 +129,15 @@ def give_aways(negatives: Sequence[str], positives: Sequence[str], most: int = 2
     return tuple(sorted(found, key=lambda g: (-abs(g.z), g.words))[:most])
 
 
+def _words(text: str) -> list[str]:
+    return [w.low for w in Text(text).words]
+
+
 def _document_counts(texts: Sequence[str]) -> Counter[str]:
     counts: Counter[str] = Counter()
     for text in texts:
         low = [w.low for w in Text(text).words]
-        counts.update({*low, *(" ".join(p) for p in zip(low, low[1:], strict=False))})
+        counts.update({*low, *(" ".join(p) for p in pairwise(low))})
     return counts
 
 

@@ -15,12 +15,13 @@ MONTHS = (
 LENGTHS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 FIRST, LAST = 1000, 2049
 PEOPLE = frozenset(["people", "men", "women", "children", "persons", "patients", "deaths", "feet", "mice", "species"])
-YEAR = re.compile(r"(?<![\w.,:/#$£€¥'’])(?<!\w[-–—−])(?:1\d\d\d|20[0-4]\d)(?![\w%°]|[.,]\d|/\d)")
+YEAR = re.compile(r"(?<![\w.,:/+#$£€¥'’])(?<!\w[-–—−])(?:1\d\d\d|20[0-4]\d)(?![\w%°]|[.,]\d|/\d)")
 RANGE = re.compile(
     r"(?P<a>(?:1\d\d\d|20[0-4]\d))(?P<link>\s?(?:[-–—−]|--)\s?|\s+(?:to|until|till|through|and)\s+)(?P<b>(?:1\d\d\d|20[0-4]\d)|\d\d)(?!\d)"
 )
 BEFORE = re.compile(
-    r"(\b(?:since|after|from|until|till|before|by|between|through|not|prior to|up to|circa|ca\.?|c\.))\s+(?:the\s+)?(?:\w+\s+)?(?:\d{1,2}(?:st|nd|rd|th)?,?\s+)?$",
+    r"(\b(?:since|after|from|until|till|before|by|between|through|not|prior to|up to|circa|ca\.?|c\.))\s+(?:the\s+)?"
+    r"(?:\w+\s+)?(?:\d{1,2}(?:st|nd|rd|th)?,?\s+)?$",
     re.IGNORECASE,
 )
 MONTH = re.compile(
@@ -139,7 +140,7 @@ class Date(NamedTuple):
 
 
 def dates(text: Text) -> tuple[Date, ...]:
-    """The months of a text; ``may`` and ``march`` count only with a day, a year, or a word such as ``in`` before them."""
+    """The months of a text; ``may`` and ``march`` count only with a day, a year, or ``in`` before them."""
     raw, found = text.raw, []
     if not text.vocabulary & {m.lower() for m in MONTHS}:
         return ()

@@ -10,7 +10,7 @@ from foils.make.dates import dates, years
 from foils.make.edits import Edit, Span, apply
 from foils.make.item import ANY, Found, Item, Kind, Made, Operator, Refused
 from foils.make.view import Text
-from foils.make.words import STOP, stem
+from foils.make.words import stem, stop
 
 LEFT = 2
 
@@ -71,7 +71,7 @@ class DeleteEvidence(Operator):
         rest = Text(text)
         if item.answer is None:
             return bool(years(rest) or dates(rest))
-        stems = {stem(w.low) for w in Text(item.answer).words if w.low not in STOP} - item.question.content
+        stems = {stem(w.low) for w in Text(item.answer).words if w.low not in stop()} - item.question.content
         return bool(stems) and stems <= rest.content
 
 

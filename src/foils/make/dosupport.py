@@ -9,7 +9,7 @@ from foils.make import gate
 from foils.make.edits import Edit, Span, apply
 from foils.make.item import Item, Kind, Made, Operator, Reasons, Refused
 from foils.make.lexicon import words
-from foils.make.polarity import FINITE, WEAK, admits, clause
+from foils.make.negation import FINITE, WEAK, admits, clause
 from foils.make.view import Text, Word
 from foils.make.words import BE
 
@@ -44,7 +44,7 @@ class InsertDoNot(Operator):
                 continue
             word, aux, base = site
             reach = clause(item.text, sentence, word.end)
-            route, against = admits(item, word.start, reach.span) if reach.main else ("", "subordinate clause")
+            route, against = admits(item, word.start, reach, sentence)
             if against:
                 reasons.add(against, word.text)
                 continue

@@ -90,11 +90,11 @@ class Flip(Operator):
         text, word = item.text, item.text.words[hit.number]
         if gate.polar(item.question) and hit.route == "query":
             return "yes/no question"
-        if gate.negated(item.question, Span(0, len(item.query))) and hit.route == "query":
+        if gate.negated(item.question, Span(0, len(item.query)), but=word.low) and hit.route == "query":
             return "query negated"
         if problem := gate.unsound(item, word.start):
             return problem
-        if gate.negated(text, text.sentence(word.start)):
+        if gate.negated(text, text.sentence(word.start), but=word.low):
             return "negator"
         if tied(text, hit.number):
             return "fixed phrase"

@@ -10,9 +10,10 @@ from foils.make.edits import Span
 from foils.make.item import Found, Item
 from foils.make.lexicon import words
 from foils.make.view import Text
-from foils.make.words import STOP, stem
+from foils.make.words import stop
 
 NEAR = 0.34
+PART = re.compile(r"[.;:!?]")
 CLAIM = 0.5
 EXPECTED = 0.6
 Asked = Literal["date", "number", ""]
@@ -55,9 +56,10 @@ MEASURES = {
     "wide": ("length",), "heavy": ("mass",), "fast": ("speed",), "hot": ("temperature",), "cold": ("temperature",),
 }  # fmt: skip
 SIGNS = {
-    "long": "long length last lasted lasts duration", "tall": "tall height high stands", "high": "high height tall rises",
-    "deep": "deep depth", "far": "distance far away", "wide": "wide width", "heavy": "weigh weighs weight weighed",
-    "fast": "speed fast per", "hot": "temperature hot", "cold": "temperature cold", "much": "cost costs costed price paid",
+    "long": ("long", "length", "last", "lasted", "lasts", "duration"), "tall": ("tall", "height", "high", "stands"),
+    "high": ("high", "height", "tall", "rises"), "deep": ("deep", "depth"), "far": ("distance", "far", "away"),
+    "wide": ("wide", "width"), "heavy": ("weigh", "weighs", "weight", "weighed"), "fast": ("speed", "fast", "per"),
+    "hot": ("temperature", "hot"), "cold": ("temperature", "cold"), "much": ("cost", "costs", "price", "paid"),
 }  # fmt: skip
 
 
@@ -73,14 +75,14 @@ def claim(question: Text) -> bool:
     low = [w.low for w in question.words]
     if not question.raw[:1].isupper() and not question.raw.rstrip().endswith("."):
         return bool(set(low[1:]) & (AUX - {"do", "may", "can", "will"}))
-    return bool(set(low[1:]) & AUX) or any(re.search(r"(?:s|ed)$", w) and w not in STOP for w in low[1:])
+    return bool(set(low[1:]) & AUX) or any(re.search(r"(?:s|ed)$", w) and w not in stop() for w in low[1:])
 
 
-def negated(text: Text, sentence: Span, place: int | None = None) -> bool:
-    """The sentence holds a negator, before a place if one is given."""
+def negated(text: Text, sentence: Span, place: int | None = None, but: str = "") -> bool:
+    """The sentence holds a negator, before a place if one is given; the word ``but`` does not count."""
     low = text.low[sentence.start : place if place is not None else sentence.end]
     found = set(re.findall(r"[a-z]+", low.replace("n't", " not ").replace("n’t", " not ")))
-    return bool(found & words("polarity", "negator"))
+    return bool(found & words("polarity", "negator") - {but})
 
 
 def unsound(item: Item, place: int, *, negators: bool = True) -> str | None:
@@ -141,18 +143,17 @@ def sole(item: Item, span: Span, others: Sequence[Span]) -> bool:
 
 def neighbours(text: Text, number: int) -> frozenset[str]:
     """Stems of the nearest word with a meaning on either side of a word, within its sentence part."""
-    near = set()
+    near, word = set(), text.words[number]
     for step in (-1, 1):
-        place = number + step
-        while 0 <= place < len(text.words) and abs(place - number) <= 3:
-            word = text.words[place]
-            gap = text.raw[min(word.end, text.words[number].end) : max(word.start, text.words[number].start)]
-            if re.search(r"[.;:!?]", gap):
+        for place in range(number + step, number + 4 * step, step):
+            if not 0 <= place < len(text.words):
                 break
-            if word.low not in STOP:
-                near.add(stem(word.low))
+            other = text.words[place]
+            if PART.search(text.raw, min(other.end, word.end), max(other.start, word.start)):
                 break
-            place += step
+            if text.roots[place]:
+                near.add(text.roots[place])
+                break
     return frozenset(near)
 
 

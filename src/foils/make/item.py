@@ -227,7 +227,7 @@ class Operator(ABC):
             return Refused("language", item.spoken)
         if "corpus" in self.needs and item.pool is None:
             return Refused("no corpus", UNLOCKS["corpus"])
-        if lacking := self.missing():
+        if self.needs and (lacking := self.missing()):
             return Refused("not installed", ", ".join(lacking))
         return self.make(item)
 
@@ -261,7 +261,7 @@ class Found(NamedTuple):
 
 @dataclass(frozen=True)
 class Reasons:
-    """Counts of reasons, to find out which one a refusal of several candidates should state: the last one met."""
+    """Why candidates were refused, to find out which reason a refusal of all should state."""
 
     met: list[Refused] = field(default_factory=list)
 
@@ -270,5 +270,6 @@ class Reasons:
         self.met.append(Refused(reason, found))
 
     def result(self, default: str = "no site") -> Refused:
-        """The refusal to give: the last one noted, or that there was no candidate at all."""
-        return self.met[-1] if self.met else Refused(default)
+        """The last reason noted; that nothing was aligned only if nothing more can be said."""
+        telling = [r for r in self.met if r.reason != "not aligned"]
+        return (telling or self.met or [Refused(default)])[-1]

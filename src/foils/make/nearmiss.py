@@ -187,20 +187,17 @@ def fits(item: Item, quantity: Quantity) -> bool:
     if quantity.unit is None or quantity.unit.dimension not in dimensions:
         return False
     sentence = item.text.sentence(quantity.span.start)
-    return bool({w.low for w in item.text.within(sentence)} & set(gate.SIGNS[match[1].lower()].split()))
+    return bool({w.low for w in item.text.within(sentence)} & set(gate.SIGNS[match[1].lower()]))
 
 
 def elsewhere(item: Item, group: tuple[Quantity, ...]) -> bool:
     """The value stands in the passage in another form: counting other things, in words, in other units."""
     first = group[0]
+    if any(q.value != first.value for q in group):
+        return True
     for other in item.numbers:
-        if other in group:
-            continue
-        if other.value == first.value:
+        if other not in group and (other.value == first.value or _nearly(first, other)):
             return True
-        if first.base and other.base and first.unit and other.unit and first.unit.dimension == other.unit.dimension:
-            if abs(first.base - other.base) <= 0.06 * abs(first.base):
-                return True
     digits = f"{first.value:.10g}"
     forms = {digits, f"{first.value:,.10g}", first.text.lower()}
     if word := number_word(first.value):
@@ -208,6 +205,13 @@ def elsewhere(item: Item, group: tuple[Quantity, ...]) -> bool:
     inside = [Span(*q.span) for q in group]
     tokens = (w for w in item.text.words if w.low in forms)
     return any(not any(s.meets(w.span) for s in inside) for w in tokens)
+
+
+def _nearly(one: Quantity, two: Quantity) -> bool:
+    """Two measures of one dimension that differ by no more than rounding: 100 km and 62 miles."""
+    if one.base is None or two.base is None or one.unit is None or two.unit is None:
+        return False
+    return one.unit.dimension == two.unit.dimension and abs(one.base - two.base) <= 0.06 * abs(one.base)
 
 
 def fresh(item: Item, quantity: Quantity, salt: str) -> float | None:

@@ -2,106 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import cache
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 from foils.make import gate
-from foils.make.edits import Edit, Span, apply, like
+from foils.make.edits import Edit, apply
 from foils.make.flip import Flip
 from foils.make.item import Item, Kind, Made, Operator, Reasons, Refused
-from foils.make.lexicon import table, words
-from foils.make.view import Text, Word
-from foils.make.words import STOP, Forms, article, forms, opposites, stem
-
-# A finite verb after which "not" negates the clause; "may not" and the like leave the claim possible.
-FINITE = frozenset(
-    ["is", "are", "was", "were", "can", "will", "has", "have", "had", "does", "do", "did", "should", "must"]
-)
-WEAK = frozenset(["may", "might", "could", "would", "need", "ought"])
-SECOND = re.compile(
-    r"\b(?:and|but|which|who|where|while|having|with an?)\s+(?:\w+ly\s+)?(?:is|are|was|were|has|had|\w+ed|\w+s)\b|;"
-)
-HAVE = frozenset(["has", "have", "had"])
-CONTRACTED = re.compile(r"\b(is|are|was|were|has|have|had|does|do|did|should|would|could|must|ca|wo)(n['’]t)\b", re.I)
-NOT = re.compile(r"\b(?P<aux>is|are|was|were|can|will|has|have|had|does|do|did|should|must|am)(?P<not>\s*not)\b", re.I)
-
-
-class Clause(NamedTuple):
-    """The part of a sentence that a negation reaches: from its start or the last boundary to the next one."""
-
-    span: Span
-    main: bool
-
-
-def clause(text: Text, sentence: Span, place: int) -> Clause:
-    """The clause around a place; ``main``: nothing before it opens a subordinate clause."""
-    before = [w for w in text.within(Span(sentence.start, place)) if w.low in words("polarity", "clause")]
-    after = [
-        w for w in text.within(Span(place, sentence.end)) if w.low in words("polarity", "clause") - {"as", "or", "and"}
-    ]
-    stop = re.compile(r"[;:]|\s[-–—]\s").search(text.raw, place, sentence.end)
-    end = min([w.start for w in after] + ([stop.start()] if stop else []), default=sentence.end)
-    return Clause(Span(sentence.start, end), not [w for w in before if w.low not in ("and", "as", "or")])
-
-
-def admits(item: Item, place: int, reach: Span) -> tuple[str, str]:
-    """The gate for a negation at a place: the route, or an empty route and the reason against it.
-
-    The clause must hold the answer, or (for a claim, or a passage of at most two sentences) half of the query; no
-    other sentence may say it too.
-    """
-    text, sentence = item.text, item.text.sentence(place)
-    if item.answer is not None:
-        if not item.answers:
-            return "", "answer not in passage"
-        if not any(reach.holds(a) for a in item.answers):
-            return "", "answer outside the clause"
-        if any(not sentence.holds(a) for a in item.answers):
-            return "", "answer elsewhere"
-        return "answer", ""
-    if ";" in item.passage[place : sentence.end]:
-        return "", "said elsewhere"
-    asked = item.question.content
-    held = len(asked & text.stems(reach))
-    if not asked or held < max(2, gate.CLAIM * len(asked)) or held < 2:
-        return "", "not aligned"
-    rivals = [value for span, value in item.shares if span != sentence]
-    if gate.claim(item.question):
-        predicate = [w for w in text.within(Span(place, reach.end)) if w.low not in STOP and w.low not in FINITE][:1]
-        if not asked & {stem(w.low) for w in predicate}:
-            return "", "not aligned"
-        if gate.negated(item.question, Span(0, len(item.query))):
-            return "", "query negated"
-        again = any(value >= 0.6 * gate.share(item, place) for value in rivals)
-        return ("", "said elsewhere") if again else ("query", "")
-    if len(item.shares) > 2:
-        return "", "answer not known"
-    if gate.polar(item.question):
-        return "", "yes/no question"
-    if any(value >= gate.CLAIM for value in rivals) or not _governs(item, place, sentence):
-        return "", "said elsewhere"
-    return "expected", ""
-
-
-def _governs(item: Item, place: int, sentence: Span) -> bool:
-    """What the question asks for stands behind the negation, in the same clause, and nothing of it before."""
-    text = item.text
-    before = text.within(Span(sentence.start, place))
-    if before and before[-1].low in ("and", "but", "or", "also"):
-        return False
-    stop = SECOND.search(text.raw, place, sentence.end)
-    cut = stop.start() if stop else sentence.end
-    asked = gate.asks(item.question)
-    if asked:
-        values = [y.span for y in item.years] + [d.span for d in item.dates] if asked == "date" else []
-        values += [q.span for q in item.numbers] if asked == "number" else []
-        inside = [v for v in values if sentence.holds(v)]
-        return bool(inside) and all(place < v.start < cut for v in inside)
-    definition = re.match(r"(?:what|who|whats|what's)\s+(?:is|are|was|were)\b", item.question.low)
-    behind = {stem(w.low) for w in text.within(Span(place, cut))}
-    return definition is not None or bool(item.question.content & behind)
+from foils.make.lexicon import table
+from foils.make.negation import admits, clause, insertion, removal
+from foils.make.view import Text
+from foils.make.words import opposites
 
 
 @dataclass(frozen=True)
@@ -130,8 +42,7 @@ class InsertNot(Operator):
                 reasons.add(site)
                 continue
             reach = clause(item.text, sentence, site.end)
-            route, against = admits(item, site.start, reach.span) if reach.main else ("", "subordinate clause")
-            against = against or gate.unsound(item, site.start) or ""
+            route, against = admits(item, site.start, reach, sentence)
             if against:
                 reasons.add(against, site.text)
                 continue
@@ -142,41 +53,6 @@ class InsertNot(Operator):
             let = gate.found(item, site.start, route, why, answer, negator="no", elsewhere="no")
             return self.made(item, apply(item.passage, edits), edits, let)
         return reasons.result("no auxiliary")
-
-
-def insertion(text: Text, sentence: Span) -> Word | str:
-    """The auxiliary behind which *not* may go, or the reason why none."""
-    inside = text.within(sentence)
-    if gate.negated(text, sentence):
-        return "negator"
-    for number, word in enumerate(inside):
-        if word.low in WEAK:
-            return "weak modal"
-        if word.low in words("polarity", "scope"):
-            return "quantifier before"
-        if word.low not in FINITE or not word.text.islower():
-            continue
-        following = inside[number + 1].low if number + 1 < len(inside) else ""
-        if number == 0 or not following:
-            return "no auxiliary"
-        if inside[number - 1].low in ("there", "that", "which", "who", "what", "it", "this"):
-            if inside[number - 1].low in ("there", "that", "which", "who", "what"):
-                return "subordinate clause"
-        if word.low in HAVE and not (following == "been" or following.endswith(("ed", "en")) or _participle(following)):
-            return "no auxiliary"
-        if (
-            following in words("polarity", "after not") | words("polarity", "scope") | {"the", "one"}
-            and following != "the"
-        ):
-            return "quantifier after"
-        if not re.fullmatch(r"\s+", text.raw[word.end : inside[number + 1].start]):
-            return "no auxiliary"
-        return word
-    return "no auxiliary"
-
-
-def _participle(word: str) -> bool:
-    return any(row[2] == word for row in table("verbs"))
 
 
 @dataclass(frozen=True)
@@ -202,8 +78,7 @@ class RemoveNot(Operator):
                 continue
             place = edits[0].start
             reach = clause(item.text, sentence, edits[-1].end)
-            route, against = admits(item, place, reach.span) if reach.main else ("", "subordinate clause")
-            against = against or gate.unsound(item, place) or ""
+            route, against = admits(item, place, reach, sentence)
             if against or value < gate.NEAR:
                 reasons.add(against or "not aligned")
                 continue
@@ -211,102 +86,6 @@ class RemoveNot(Operator):
             let = gate.found(item, place, route, "the clause that answers is no longer negated", answer, elsewhere="no")
             return self.made(item, apply(item.passage, edits), edits, let)
         return reasons.result("no negator")
-
-
-def removal(text: Text, sentence: Span) -> list[Edit] | str:
-    """The edits that take the negator out of a sentence, or the reason why not."""
-    raw = text.raw
-    low = (
-        text.low[sentence.start : sentence.end]
-        .replace("n't", " not ")
-        .replace("n’t", " not ")
-        .replace("cannot", "can not")
-    )
-    negators = [w for w in re.findall(r"[a-z]+", low) if w in words("polarity", "negator")]
-    if negators == ["no"]:
-        return _without_no(raw, sentence)
-    if negators != ["not"]:
-        return "no negator" if not negators else "negator"
-    match = NOT.search(raw, sentence.start, sentence.end) or CONTRACTED.search(raw, sentence.start, sentence.end)
-    if match is None:
-        return "weak modal"
-    after = text.within(Span(match.end(), sentence.end))
-    if not after or after[0].low in words("polarity", "after not"):
-        return "not only"
-    if {w.low for w in after} & (words("polarity", "npi") | {"but", "instead", "rather"}):
-        return "polarity item"
-    before = text.within(Span(sentence.start, match.start()))
-    if {w.low for w in before} & (words("polarity", "conditional") | {"why", "or"}):
-        return "conditional"
-    aux, negator = match[1], Span(*match.span(2))
-    verb = after[0]
-    if aux.lower() not in ("do", "does", "did"):
-        return _drop(raw, match, aux, negator)
-    if not raw[match.end() : verb.start].isspace() or verb.low in ("so", "the", "a", "that", "this"):
-        return "no verb after"
-    shape = affirmative(verb.low, aux.lower())
-    return [Edit(match.start(), verb.end, raw[match.start() : verb.end], shape, "remove-not")]
-
-
-NO = re.compile(
-    r"\b(?:has|have|had|having|shows?|showed|with|found|there (?:is|are|was|were))(?P<no>\s+no)\s+"
-    r"(?!longer|more|less|fewer|one|doubt|later|matter|such|other|idea|way)(?P<next>[a-z]+)(?P<noun>\s+[a-z]+)?",
-    re.IGNORECASE,
-)
-MASS = frozenset(
-    [
-        "evidence",
-        "information",
-        "knowledge",
-        "research",
-        "proof",
-        "help",
-        "access",
-        "money",
-        "water",
-        "food",
-        "power",
-        "time",
-        "space",
-        "room",
-        "interest",
-        "support",
-        "damage",
-        "pain",
-        "influence",
-        "progress",
-        "treatment",
-        "cure",
-    ]
-)
-
-
-def _without_no(raw: str, sentence: Span) -> list[Edit] | str:
-    """*has no effect* to *has an effect*, *has no known uses* to *has known uses*."""
-    match = NO.search(raw, sentence.start, sentence.end)
-    if match is None:
-        return "negator"
-    following = [w.strip().lower() for w in (match["next"], match["noun"] or "")]
-    if {w.low for w in Text(raw[match.end() : sentence.end]).words} & words("polarity", "npi"):
-        return "polarity item"
-    bare = (
-        following[0] in MASS or any(w.endswith("s") and not w.endswith("ss") for w in following) or following[1] in MASS
-    )
-    new = "" if bare else f" {article(following[0])}"
-    return [Edit(*match.span("no"), match["no"], new, "remove-not")]
-
-
-def _drop(raw: str, match: re.Match[str], aux: str, negator: Span) -> list[Edit]:
-    full = {"ca": "can", "wo": "will"}.get(aux.lower())
-    if full:
-        return [Edit(match.start(), match.end(), match[0], like(full, aux), "remove-not")]
-    return [Edit(negator.start, negator.end, raw[negator.start : negator.end], "", "remove-not")]
-
-
-def affirmative(verb: str, aux: str) -> str:
-    """The form that says without *do* what ``aux verb`` says: ``affirmative("open", "does")`` is ``"opens"``."""
-    known: Forms = forms(verb)
-    return {"do": known.base, "does": known.third, "did": known.past}[aux]
 
 
 @dataclass(frozen=True)

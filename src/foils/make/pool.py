@@ -11,172 +11,11 @@ from typing import NamedTuple
 
 from foils.make.dates import years
 from foils.make.edits import Span
-from foils.make.lexicon import mapping
+from foils.make.lexicon import mapping, words
 from foils.make.view import Text
 
-ENDINGS = [
-    "University",
-    "College",
-    "Institute",
-    "Museum",
-    "Company",
-    "Corporation",
-    "Party",
-    "Hospital",
-    "Association",
-    "Church",
-    "Cathedral",
-    "Airport",
-    "Bridge",
-    "Stadium",
-    "River",
-    "Lake",
-    "Island",
-    "Castle",
-    "Palace",
-    "Theatre",
-    "Theater",
-    "Library",
-    "Orchestra",
-    "Prize",
-    "Award",
-    "Medal",
-    "Treaty",
-    "Railway",
-    "Bank",
-    "Newspaper",
-    "Foundation",
-    "Academy",
-    "Abbey",
-    "Desert",
-    "Valley",
-    "Peninsula",
-    "Strait",
-    "Canal",
-]
-NO_NAMES = frozenset(
-    [
-        "Cup",
-        "Commission",
-        "Accords",
-        "Accord",
-        "Drive",
-        "Show",
-        "Place",
-        "Park",
-        "Street",
-        "Avenue",
-        "Road",
-        "School",
-        "Bowl",
-        "Trophy",
-        "Act",
-        "War",
-        "Hall",
-        "House",
-        "Tower",
-        "Building",
-        "Center",
-        "Centre",
-        "Fame",
-        "Day",
-        "Game",
-        "Games",
-        "County",
-        "City",
-        "Town",
-        "Village",
-        "Law",
-        "Theory",
-        "Effect",
-        "Disease",
-        "Syndrome",
-        "Square",
-        "Bay",
-        "Mountain",
-        "Mount",
-        "Hill",
-        "Hills",
-        "Beach",
-        "Station",
-        "Court",
-        "State",
-        "Series",
-        "Championship",
-        "League",
-        "Club",
-        "Band",
-        "Group",
-        "Movie",
-        "Film",
-        "Book",
-        "Story",
-        "Order",
-        "The",
-        "And",
-        "Of",
-        "In",
-        "On",
-        "At",
-        "For",
-        "Was",
-        "Is",
-        "Has",
-        "Had",
-        "He",
-        "She",
-        "It",
-        "His",
-        "Her",
-        "Their",
-        "This",
-        "That",
-        "Rose",
-        "Army",
-        "Line",
-        "Class",
-        "Rule",
-        "Point",
-        "Head",
-        "Island",
-        "Islands",
-        "Lake",
-        "River",
-        "Valley",
-        "Plan",
-        "Report",
-        "Case",
-        "Trial",
-        "Code",
-        "Principle",
-        "Index",
-        "Scale",
-        "Test",
-        "Method",
-        "Model",
-        "Cathedral",
-        "Port",
-        "Pass",
-        "Wood",
-        "Woods",
-        "Gate",
-        "Bridge",
-        "Award",
-        "Prize",
-        "Medal",
-        "Music",
-        "Records",
-        "Live",
-        "Channel",
-        "News",
-        "Times",
-        "Post",
-        "Journal",
-    ]
-) | set(ENDINGS)
 NAME = r"[A-Z][a-zà-þ]+(?:-[A-Z][a-zà-þ]+)?"
-ENDED = re.compile(rf"\b((?:{NAME} ){{1,3}}(?:{'|'.join(ENDINGS)}))\b(?! of\b| {NAME})")
-PERSON = re.compile(rf"\b({NAME}) ((?:[A-Z]\. )?{NAME})\b(?! {NAME}| (?:van|von|de|da|del|of|al|bin|ibn)\b)")
+PERSON = re.compile(rf"\b({NAME}) ((?:[A-Z]\. )?{NAME})\b(?! {NAME}| (?:van|von|de|da|del|al|bin|ibn)\b)")
 LARGEST = 2_000
 
 
@@ -189,6 +28,12 @@ class Entity(NamedTuple):
 
 
 @cache
+def _ended() -> re.Pattern[str]:
+    endings = "|".join(sorted(words("function", "name ending")))
+    return re.compile(rf"\b((?:{NAME} ){{1,3}}(?:{endings}))\b(?! of\b| {NAME})")
+
+
+@cache
 def _first_names() -> dict[str, str]:
     return mapping("names")
 
@@ -197,9 +42,10 @@ def entities(text: Text) -> Iterator[Entity]:
     """The names whose type is written on them: known first names, and words such as *University* at the end."""
     for match in PERSON.finditer(text.raw):
         gender = _first_names().get(match[1])
-        if gender is not None and match[2].split()[-1] not in NO_NAMES:
+        last = match[2].split()[-1]
+        if gender is not None and last not in words("function", "no name") | words("function", "name ending"):
             yield Entity(Span(*match.span()), match[0], f"person {gender}")
-    for match in ENDED.finditer(text.raw):
+    for match in _ended().finditer(text.raw):
         if match[1].split()[0] not in ("The", "A", "This", "In", "At", "On", "His", "Her", "Its"):
             yield Entity(Span(*match.span(1)), match[1], match[1].split()[-1])
 

@@ -13,12 +13,13 @@ from foils.make.dates import MONTHS, Date, Year
 from foils.make.edits import Edit, Span, apply, like
 from foils.make.flip import aligned, exchange, fixed, named, tied
 from foils.make.item import ANY, Found, Item, Kind, Made, Operator, Reasons, Refused, Side
-from foils.make.lexicon import mapping
+from foils.make.lexicon import mapping, words
 from foils.make.nearmiss import fresh, renumber
-from foils.make.polarity import insertion, quantifiers, removal
+from foils.make.negation import insertion, removal
+from foils.make.polarity import quantifiers
 from foils.make.sets import akin, another, group_of, members, replaced
 from foils.make.temporal import LATEST
-from foils.make.values import LABELS, ORDINALS, Quantity
+from foils.make.values import ORDINALS, Quantity
 from foils.make.words import opposites, stem
 
 ABOUT = 0.5
@@ -102,7 +103,11 @@ def a_name(item: Item, number: Quantity) -> bool:
     if number.unit or number.sign or number.value < 13:
         return False
     before = re.search(r"([^\W\d_]+)[\s-]+$", item.query[: number.span.start])
-    return before is not None and stem(before[1].lower()) in number.heads and before[1].lower() not in LABELS
+    return (
+        before is not None
+        and stem(before[1].lower()) in number.heads
+        and before[1].lower() not in words("function", "label")
+    )
 
 
 @dataclass(frozen=True)

@@ -61,9 +61,9 @@ def roles(text: Text, sentence: Span) -> list[Roles]:
             and len(others) == 1
             and not any(c.dep_ in ("conj", "appos") for a in (actors[0], others[0]) for c in a.children)
         ):
-            spans = [_phrase(t, sentence.start) for t in (actors[0], others[0])]
+            actor, other = (_phrase(t, sentence.start) for t in (actors[0], others[0]))
             verb = Span(sentence.start + token.idx, sentence.start + token.idx + len(token.text))
-            found.append(Roles(*spans, verb, token.lemma_.lower(), token.tag_ == "VBD"))
+            found.append(Roles(actor, other, verb, token.lemma_.lower(), token.tag_ == "VBD"))
     return found
 
 

@@ -9,85 +9,11 @@ from typing import NamedTuple
 from foils.make.edits import Edit, Span
 from foils.make.flip import exchange, fixed
 from foils.make.item import Item
-from foils.make.lexicon import mapping, table
+from foils.make.lexicon import mapping, table, words
 from foils.make.view import Text
 
 # Members that are everyday words or names as well: only with a capital inside a sentence are they members.
-AMBIGUOUS = frozenset(
-    [
-        "may",
-        "march",
-        "august",
-        "mercury",
-        "lead",
-        "spring",
-        "fall",
-        "turkey",
-        "chile",
-        "plane",
-        "crow",
-        "pike",
-        "rice",
-        "major",
-        "general",
-        "captain",
-        "king",
-        "queen",
-        "bishop",
-        "knight",
-        "pawn",
-        "history",
-        "orange",
-        "mars",
-        "saturn",
-        "type",
-        "bear",
-        "polish",
-        "hearts",
-        "diamonds",
-        "clubs",
-        "spades",
-        "republican",
-        "democrat",
-        "lime",
-        "english",
-        "pound",
-        "mum",
-        "nickel",
-        "charge",
-        "square",
-        "circle",
-        "fox",
-        "nurse",
-        "plum",
-        "smell",
-        "taste",
-        "touch",
-        "car",
-        "bus",
-        "train",
-        "ship",
-        "stone",
-        "glass",
-        "china",
-        "wolf",
-        "black",
-        "white",
-        "green",
-        "brown",
-        "grey",
-        "pink",
-        "gold",
-        "silver",
-        "steel",
-        "iron",
-        "jade",
-        "wood",
-        "penguin",
-        "falcon",
-        "swallow",
-    ]
-)
+
 LOCATED = frozenset(["us states", "big cities", "countries", "continents"])
 
 
@@ -130,7 +56,9 @@ def members(text: Text) -> tuple[Member, ...]:
         written = text.raw[span.start : span.end]
         proper = any(m.lower() == low and m[:1].isupper() for m in _sets()[low][1])
         number = text.index(span.start)
-        if low in AMBIGUOUS and (not proper or not written[:1].isupper() or low in ("turkey", "china", "mercury")):
+        if low in words("function", "ambiguous") and (
+            not proper or not written[:1].isupper() or low in ("turkey", "china", "mercury")
+        ):
             continue
         if fixed(text, number) or (not proper and written[:1].isupper() and number and not written.isupper()):
             continue
@@ -159,12 +87,16 @@ def another(item: Item, member: Member, salt: str) -> str | None:
     return free[item.draw(salt, len(free))] if free else None
 
 
+@cache
+def _akin() -> dict[str, str]:
+    pairs = [(place.lower(), people.lower()) for place, people in mapping("demonyms").items()]
+    return {one: two for place, people in pairs for one, two in ((place, people), (people, place))}
+
+
 def akin(word: str, low: str) -> bool:
     """The adjective of a place, or the place of an adjective, stands in a lower-case text."""
-    for place, people in mapping("demonyms").items():
-        if word in (place.lower(), people.lower()):
-            return (people if word == place.lower() else place).lower() in low
-    return False
+    other = _akin().get(word)
+    return other is not None and other in low
 
 
 def written(new: str, old: str) -> str:

@@ -113,10 +113,10 @@ class YearShift(Operator):
             news = {y.value + shift for y in group}
             if direction * shift < 0 or news & taken:
                 continue
-            edge = max(LATEST, *(y.value for y in group))
-            if all(FIRST <= v <= edge for v in news) and all(y.last + shift <= edge or y.link for y in group):
-                if group[0].link != "range" or group[0].last + shift <= edge:
-                    return shift
+            # No edited year may lie in the future, nor the end of a range.
+            ends = [*news, *(y.last + shift for y in group if y.link in ("", "range"))]
+            if min(news) >= FIRST and max(ends) <= max(LATEST, *(y.value for y in group)):
+                return shift
         return None
 
 

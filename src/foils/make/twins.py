@@ -13,7 +13,7 @@ from foils.make.dates import dates, years
 from foils.make.edits import Edit, Span, apply, like
 from foils.make.flip import fixed
 from foils.make.item import Item, Made, Twin
-from foils.make.polarity import CONTRACTED, NOT
+from foils.make.negation import CONTRACTED, NOT
 from foils.make.roles import passive
 from foils.make.sets import members
 from foils.make.values import WORDS, Quantity, number_word, quantities, units

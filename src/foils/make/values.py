@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from foils.make.dates import PEOPLE, dates
 from foils.make.edits import Span
-from foils.make.lexicon import table
+from foils.make.lexicon import table, words
 from foils.make.view import Text
-from foils.make.words import STOP, stem
+from foils.make.words import stem, stop
 
 ONES = [
     "zero",
@@ -51,84 +51,35 @@ ORDINALS = [
     "eleventh",
     "twelfth",
 ]
-WORDS = {w: n for n, w in enumerate(ONES)} | {t: 20 + 10 * n for n, t in enumerate(TENS)}
-WORDS |= {f"{t}-{ONES[n]}": 20 + 10 * k + n for k, t in enumerate(TENS) for n in range(1, 10)}
+WORDS = {
+    **{w: n for n, w in enumerate(ONES)},
+    **{t: 20 + 10 * n for n, t in enumerate(TENS)},
+    **{f"{t}-{ONES[n]}": 20 + 10 * k + n for k, t in enumerate(TENS) for n in range(1, 10)},
+}
 # Digits that belong to a name, a version, a date, a score or a place in a list are no numbers.
 DIGITS = (
     r"(?<![\w.,:/^#'’])(?<![\w)][-–−—])(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?![\w/^:]|[.,]\d|[-–−—/]\d|\s?[-–−—]\s?\d)"
 )
 GLUED = r"(?<![\w.,:/^#'’])(?<![\w)][-–−—])\d+(?:\.\d+)?(?=(?:%|°C|°F|kg|mg|km|cm|mm|mL|ml|GB|MB|kW|MW|Hz|g|m)\b|%)"
+SPELT = "|".join(sorted((w for w in WORDS if w not in ("zero", "one")), key=len, reverse=True))
 NUMBER = re.compile(
-    rf"{DIGITS}|{GLUED}|\b(?:{'|'.join(sorted((w for w in WORDS if w not in ('zero', 'one')), key=len, reverse=True))})\b"
-    r"(?![-\w])(?!\s+(?:one|two|three|four|five|six|seven|eight|nine|hundred|of\s+(?:the|them|these|those|us))\b)",
+    rf"{DIGITS}|{GLUED}|\b(?:{SPELT})\b(?![-\w])"
+    r"(?!\s+(?:one|two|three|four|five|six|seven|eight|nine|hundred|of\s+(?:the|them|these|those|us))\b)",
     re.IGNORECASE,
 )
 BEFORE = re.compile(r"([^\W_]+)?[\s(\-]*([$£€¥~≈<>≤≥±]|US\$)?\s*$")
-LABELS = frozenset(
-    [
-        "type",
-        "season",
-        "chapter",
-        "stage",
-        "phase",
-        "grade",
-        "class",
-        "level",
-        "part",
-        "volume",
-        "episode",
-        "series",
-        "version",
-        "round",
-        "group",
-        "number",
-        "no",
-        "article",
-        "section",
-        "title",
-        "amendment",
-        "route",
-        "highway",
-        "channel",
-        "factor",
-        "category",
-        "day",
-        "week",
-        "week's",
-        "book",
-        "act",
-        "scene",
-        "game",
-        "bowl",
-        "war",
-        "windows",
-        "formula",
-        "area",
-        "unit",
-        "step",
-        "apollo",
-        "mark",
-        "model",
-        "generation",
-        "figure",
-        "table",
-        "interstate",
-        "vitamin",
-        "page",
-        "size",
-        "league",
-        "division",
-    ]
-)
+
+COMPARED = "more|less|fewer|greater|higher|lower|older|younger|longer|shorter|larger|smaller"
+# "the past 30 years" follows from "the past 40 years": such windows are bounds too.
 BOUND = re.compile(
-    r"(?:\b(?:at least|at most|(?:more|less|fewer|greater|higher|lower|older|younger|longer|shorter|larger|smaller) than|"
-    r"up to|over|under|above|below|exceeding|exceeds?|minimum of|maximum of|in excess of|(?:past|last|first|next|previous|another|additional|top|every)|as (?:many|much|few|little|high|low) as|"
-    r"between|between \S+(?: \w+)? and|from|within|until|to|or|not|only|nearly|almost|every|per|\d and)|[<>≤≥±])\s*[$£€]?\s*$",
+    rf"(?:\b(?:at least|at most|(?:{COMPARED}) than|up to|over|under|above|below|exceeding|exceeds?|minimum of|"
+    r"maximum of|in excess of|past|last|first|next|previous|another|additional|top|as (?:many|much|few|little) as|"
+    r"between|between \S+(?: \w+)? and|from|within|until|to|or|not|only|nearly|almost|every|per|\d and)|[<>≤≥±])"
+    r"\s*[$£€]?\s*$",
     re.IGNORECASE,
 )
 AFTER_BOUND = re.compile(
-    r"^\s*(?:[\w°%]+\s+)?(?:or (?:more|less|fewer|older|younger|higher|lower|above|over)|and (?:over|older|above|under)|to \d|±|\+)",
-    re.I,
+    rf"^\s*(?:[\w°%]+\s+)?(?:or (?:{COMPARED}|above|over)|and (?:over|older|above|under)|to \d|±|\+)", re.IGNORECASE
 )
 ABOUT = re.compile(r"\b(?:about|around|approximately|roughly|some|circa|ca\.?|estimated|~|≈)\s*$", re.IGNORECASE)
 
@@ -234,7 +185,7 @@ def _quantity(text: Text, match: re.Match[str]) -> Quantity | None:
     unit = None if percent or (currency in "$£€¥" and currency) else _unit_pattern().match(raw, end)
     label = (
         stem(before)
-        if before in LABELS and not unit and not percent and raw[span.start - 1 : span.start] != "-"
+        if before in words("function", "label") and not unit and not percent and raw[span.start - 1 : span.start] != "-"
         else ""
     )
     if _is_year(written, raw, end, before, unit is not None or percent is not None or bool(currency)) and not label:
@@ -268,9 +219,9 @@ def _value(written: str) -> float:
 
 def _heads(text: Text, span: Span, end: int, before: str) -> frozenset[str]:
     first = text.index(end)
-    after = [w for w in text.words[first : first + 2] if w.start - end < 30 and w.low not in STOP]
+    after = [w for w in text.words[first : first + 2] if w.start - end < 30 and w.low not in stop()]
     near = [stem(w.low) for w in after if not re.search(r"[.;:!?,()]", text.raw[end : w.start])]
-    return frozenset([*near, *([stem(before)] if before and before not in STOP else [])])
+    return frozenset([*near, *([stem(before)] if before and before not in stop() else [])])
 
 
 def _is_year(written: str, raw: str, end: int, before: str, measured: bool) -> bool:

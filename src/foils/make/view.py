@@ -8,17 +8,19 @@ from functools import cached_property
 from typing import NamedTuple
 
 from foils.make.edits import Span
-from foils.make.words import FOREIGN, FUNCTION, STOP, stem
+from foils.make.lexicon import words
+from foils.make.words import stem, stop
 
 WORD = re.compile(r"[^\W_]+(?:['’][^\W\d_]+)?")
 # A sentence ends before white space and a capital, at a line break, or at a full stop that stands alone.
-END = re.compile(r"[.!?]+[\"'”’)\]]*\s+(?=[\"'“‘(\[`]*[A-Z0-9À-Þ])|(?<=\s)[.!?]\s+|\s*\n\s*|[。！？]")
+END = re.compile(r"[.!?]+[\"'”’)\]]*\s+(?=(?:`` )?[\"'“‘(\[`]*[A-Z0-9À-Þ])|(?<=\s)[.!?]\s+|\s*\n\s*|[。！？]")
 SHORT = re.compile(
     r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|No|Nos|vs|etc|approx|Fig|Figs|al|Jr|Sr|Inc|Ltd|Co|Corp|Vol|cf|ca|Gen)"
     r"|\b[A-Z]|\b[a-z]\.[a-z]|\b[A-Z]\.[A-Z])\.$"
 )
 MARKUP = re.compile(r"</?[a-zA-Z!][^>]{0,200}>|&[a-z]{2,6};|[{}|\\]|\t|==|::|->|https?://|\(\)|;\s*$")
 QUESTION = re.compile(r"\?\s*[\"'”’)]*\s*$")
+SIGN = re.compile(r"[^\w\s]")
 LONGEST = 20_000
 
 
@@ -55,13 +57,21 @@ class Text:
     @cached_property
     def words(self) -> tuple[Word, ...]:
         """All words in order; hyphens part words, apostrophes do not."""
-        low = self.low
-        return tuple(Word(m.start(), m.end(), m[0], low[m.start() : m.end()]) for m in WORD.finditer(self.raw))
+        raw, low, build = self.raw, self.low, tuple.__new__
+        # Passages have hundreds of words: the checked constructor of a named tuple would double the time.
+        spans = [m.span() for m in WORD.finditer(raw)]
+        return tuple(build(Word, (start, end, raw[start:end], low[start:end])) for start, end in spans)
+
+    @cached_property
+    def roots(self) -> tuple[str, ...]:
+        """The stem of every word, an empty string for one that carries no meaning."""
+        stopped = stop()
+        return tuple("" if w.low in stopped else stem(w.low) for w in self.words)
 
     @cached_property
     def content(self) -> frozenset[str]:
         """Stems of the words that carry meaning."""
-        return frozenset(stem(w.low) for w in self.words if w.low not in STOP)
+        return frozenset(self.roots) - {""}
 
     @cached_property
     def vocabulary(self) -> frozenset[str]:
@@ -100,7 +110,7 @@ class Text:
 
     def stems(self, span: Span) -> frozenset[str]:
         """Stems of the words inside a span that carry meaning."""
-        return frozenset(stem(w.low) for w in self.within(span) if w.low not in STOP)
+        return frozenset(self.roots[self.index(span.start) : self.index(span.end)]) - {""}
 
     def index(self, place: int) -> int:
         """Number of the first word that starts at a place or after it."""
@@ -117,7 +127,10 @@ class Text:
         found = WORD.findall(self.raw[:400].lower())[:60]
         if not found or sum(map(str.isascii, found)) < 0.8 * len(found):
             return False
-        known, other = len(FUNCTION.intersection(found)), len(FOREIGN.intersection(found))
+        known, other = (
+            len(words("function", "english").intersection(found)),
+            len(words("function", "foreign").intersection(found)),
+        )
         return known >= (2 if len(found) >= 12 else 1) and known > other
 
     def why_not_prose(self, span: Span) -> str | None:
@@ -130,8 +143,7 @@ class Text:
             return "not prose"
         if QUESTION.search(piece):
             return "question"
-        signs = sum(not (c.isalnum() or c.isspace()) for c in piece)
-        return "not prose" if signs > 0.25 * len(piece) else None
+        return "not prose" if len(SIGN.findall(piece)) > 0.25 * len(piece) else None
 
     def quoted(self, place: int, sentence: Span) -> bool:
         """The place lies inside quotation marks of its sentence."""

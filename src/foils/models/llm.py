@@ -26,6 +26,7 @@ from foils.protocols import Engine
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+SECRET = 8  # characters: a shorter key ("none", "EMPTY") is no secret, and its letters stand in every text
 OURS = ("messages", "model", "stream", "n", "logprobs", "top_logprobs")
 
 Usable = Callable[[Answer], bool]
@@ -281,7 +282,7 @@ class Chat:
                 retries=pace.retries,
                 backoff=pace.backoff,
                 gate=gate,
-                hide=key,
+                hide=key if len(key) >= SECRET else "",
             )
 
 

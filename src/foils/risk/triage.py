@@ -77,16 +77,17 @@ class Triage:
 
     A candidate with p <= target is safe and needs no verdict; one that even the most favourable answer leaves above
     the target is skipped; the others are open. Down the ranking by hardness, the n first safe or open candidates of a
-    query are those that matter: their open ones are judged, by value (chance of being cleared times what that gains
-    in hardness over the candidate that would take its place), and when one falls out the next moves up. The ideas are
-    lazy walk-down and expected value of information; the rule is measured in ``benchmarks/triage.py``. Fails where the
-    judge errs with the detector (two prompts of one model, a judge that reads word overlap): Bayes then counts the
-    same evidence twice.
+    query are those that matter: their open ones are judged, and when one falls out the next moves up. A verdict may
+    have a cost: open candidates then stand in the ranking at hardness - cost / chance of being cleared, which is
+    Weitzman's rule for opening boxes (Econometrica 47, 1979), so a likely negative is asked about before a harder
+    one that is hardly ever cleared. Measured in ``benchmarks/triage.py``. Fails where the judge errs with the
+    detector (two prompts of one model, a judge that reads word overlap): Bayes then counts the same evidence twice.
 
     Args:
         n: negatives wanted per query.
         target: the largest probability at which a candidate is taken.
         answers: of the judge.
+        cost: hardness, in standard deviations within the query, that one verdict must buy.
         random_share: share of the first batch that is drawn at random with known chances; ``hajek`` on those that end
             up selected estimates the rate of the selection, if another judge's verdicts, or a person's, are used.
         seed: of the random part.
@@ -95,6 +96,7 @@ class Triage:
     n: int
     target: float
     answers: Answers
+    cost: float = 0.0
     random_share: float = 0.0
     seed: int = 0
 
@@ -126,23 +128,22 @@ class Triage:
         return places(query, np.where(safe, hardness, np.nan)) < self.n
 
     def value(self, query: NDArray[np.uint32], p: Floats, hardness: Floats, answer: Ints) -> Floats:
-        """What a verdict on each row is worth; 0 where it changes nothing."""
+        """What a verdict on each row is worth, in standard deviations of hardness; 0 where it changes nothing.
+
+        Its chance of being cleared times the hardness gained over the safe candidate that would stand in for it.
+        """
         safe = self.answers.posterior(p, answer) <= self.target
         chance = np.where((answer < 0) & ~safe & np.isfinite(p), self.answers.cleared(np.nan_to_num(p), self.target), 0)
-        window = places(query, np.where(safe | (chance > 0), hardness, np.nan)) < self.n
-        matters = window & (chance > 0)
         z = standardised(query, hardness)
+        index = np.where(safe, z, z - self.cost / np.where(chance > 0, chance, 1.0))
+        matters = (places(query, np.where(safe | (chance > 0), index, np.nan)) < self.n) & (chance > 0)
         _, group = np.unique(query, return_inverse=True)
-        # A cleared row pushes out the safe one that would stand in for it: the n-th safe, or nothing (the softest).
+        softest = np.full(group.max(initial=-1) + 1, np.inf)
+        np.minimum.at(softest, group, np.where(np.isfinite(z), z, np.inf))
         taken = self.selected(query, p, hardness, answer)
-        stand_in = np.full(group.max(initial=-1) + 1, np.inf)
+        stand_in = np.where(np.bincount(group, taken, minlength=len(softest)) < self.n, softest - 1, np.inf)
         np.minimum.at(stand_in, group[taken], z[taken])
-        full = np.bincount(group, taken, minlength=len(stand_in)) >= self.n
-        floor = np.full(len(stand_in), np.inf)
-        there = np.isfinite(z)
-        np.minimum.at(floor, group[there], z[there])
-        gain = z - np.where(full, stand_in, floor - 1)[group]
-        worth: Floats = np.where(matters, chance * np.maximum(gain, 1e-9), 0.0)
+        worth: Floats = np.where(matters, chance * np.maximum(z - stand_in[group], 1e-9), 0.0)
         return worth
 
     def _random(

@@ -56,11 +56,17 @@ def dot(a: NDArray[np.float64], b: NDArray[np.float32], work: NDArray[np.float64
 
 
 @_compiled
+def _widen(row: NDArray[np.float32], out: NDArray[np.float64]) -> None:
+    for j in range(row.shape[0]):
+        out[j] = row[j]
+
+
+@_compiled
 def dot_rows(a: NDArray[np.float32], b: NDArray[np.float32], out: NDArray[np.float64]) -> None:
     """Inner product of each row of ``a`` (n, d) with the same row of ``b`` into ``out`` (n,)."""
     work, wide = np.empty(a.shape[1] // 4 + 1), np.empty(a.shape[1])
     for i in range(out.shape[0]):
-        wide[:] = a[i]
+        _widen(a[i], wide)
         out[i] = dot(wide, b[i], work)
 
 
@@ -193,17 +199,6 @@ def _any_above(row: NDArray[Any], scale: NDArray[np.float32], bar: np.float32) -
 
 
 @_compiled
-def _above(row: NDArray[Any], scale: NDArray[np.float32], bar: np.float32, at: NDArray[np.int64]) -> int:
-    """Where the scaled products reach ``bar``, into the front of ``at``; gives how many."""
-    n = 0
-    for j in range(row.shape[0]):
-        # Written always, counted if it holds: a branch here is guessed wrongly at every hit.
-        at[n] = j
-        n += not (np.float32(row[j]) * scale[j] < bar)
-    return n
-
-
-@_compiled
 def _kth_bound(row: NDArray[Any], unit: float, by_norm: float, by_error: float, tile: Tile, k: int) -> float:
     """What the k best of a tile score at least; -inf if it holds fewer."""
     if row.shape[0] < k:
@@ -232,8 +227,7 @@ def scan(products: NDArray[Any], asked: Asked, tile: Tile, k: int, found: Found)
         found: updated.
     """
     n, room = tile.scale.shape[0], found.ids.shape[1]
-    at, wide = np.empty(BLOCK, dtype=np.int64), np.empty(asked.rows.shape[1])
-    work = np.empty(wide.shape[0] // 4 + 1)
+    wide, work = np.empty(asked.rows.shape[1]), np.empty(asked.rows.shape[1] // 4 + 1)
     top_norm, top_error = _block_maxima(tile.norm), _block_maxima(tile.error)
     for q in range(products.shape[0]):
         row, unit, by_norm, by_error = products[q], np.float64(asked.scale[q]), asked.by_norm[q], asked.by_error[q]
@@ -248,9 +242,11 @@ def scan(products: NDArray[Any], asked: Asked, tile: Tile, k: int, found: Found)
             if not _any_above(near, scale, least):
                 continue
             if not ready:
-                wide[:] = asked.rows[q]
+                _widen(asked.rows[q], wide)
                 ready = True
-            for i in at[: _above(near, scale, least, at)]:
+            for i in range(near.shape[0]):
+                if np.float32(near[i]) * scale[i] < least:
+                    continue
                 score = dot(wide, tile.rows[first + i], work)
                 if score >= bar:
                     found.scores[q, held], found.ids[q, held] = score, tile.first + first + i

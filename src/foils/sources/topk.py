@@ -19,9 +19,9 @@ Vectors = NDArray[np.floating]
 
 TILE = 512  # documents multiplied at once: with as many queries, the products take 1 MB
 QUERIES = 512  # queries multiplied at once
-PANEL = 8 << 20  # bytes of documents loaded at once
+PANEL = 4 << 20  # bytes of documents loaded at once
 STATE = 112 << 20  # bytes kept per super-block of queries
-SAMPLE = 4096  # documents that tell which scores are worth a look
+SAMPLE = 2048  # documents that tell which scores are worth a look
 LARGE = 32  # samples that a corpus must be as large as, before one is drawn
 
 _Block = tuple[Codes, Asked]

@@ -95,22 +95,37 @@ class PlannedBatches(DefaultBatchSampler):
         seed: int = 0,
     ) -> None:
         super().__init__(dataset, batch_size, drop_last, valid_label_columns, generator, seed)
-        self.dataset, self.position = dataset, 0
-        self._start = 0
+        self.dataset, self.position, self._start = dataset, 0, 0
+        self.plan = plan
+        self._coming: Plan | None = None
         self._planned: tuple[int, Batches] = (-1, [])
         self.refresh(plan)
 
     def refresh(self, plan: Plan) -> None:
-        """Follow another plan from the next epoch that is started, for instance one with new vectors."""
+        """Follow another plan, for instance one with new vectors, from the next epoch that begins.
+
+        An epoch that has begun keeps its plan, so that a checkpoint within it can be gone on from.
+
+        Raises:
+            DataError: the plan was made for another number of rows.
+        """
         length = plan.length()
         if length is not None and length != len(self.dataset):
             raise DataError(f"the plan of the batches is for {length} rows, but the dataset has {len(self.dataset)}")
-        self.plan, self._planned = plan, (-1, [])
+        self._coming = plan
+        if self.position == 0:
+            self._turn()
+
+    def _turn(self) -> None:
+        """Begin with the plan that was asked for."""
+        if self._coming is not None:
+            self.plan, self._coming, self._planned = self._coming, None, (-1, [])
 
     def set_epoch(self, epoch: int) -> None:
         """Called by the trainer at the start of each epoch."""
         if epoch != self.epoch:
             self._start = self.position = 0
+            self._turn()
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -119,10 +134,11 @@ class PlannedBatches(DefaultBatchSampler):
 
     def __iter__(self) -> Iterator[list[int]]:
         start, self._start = self._start, 0
+        if start == 0:
+            self._turn()
         for number, batch in enumerate(self._batches()[start:], start + 1):
             self.position = number
             yield batch.tolist()
-        self.position = 0
 
     def _batches(self) -> Batches:
         if self._planned[0] != self.epoch:
@@ -142,7 +158,14 @@ class PlannedBatches(DefaultBatchSampler):
                 loader reads ahead.
         """
         at = self.position if position is None else position
-        return {"seed": self.seed, "epoch": self.epoch, "position": at, "plan": self.plan.state()}
+        coming = None if self._coming is None else self._coming.state()
+        return {
+            "seed": self.seed,
+            "epoch": self.epoch,
+            "position": at,
+            "plan": self.plan.state(),
+            "coming": coming,
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on after the batch at which the state was taken. Not together with the trainer's own skipping.
@@ -152,8 +175,11 @@ class PlannedBatches(DefaultBatchSampler):
         """
         if state["seed"] != self.seed:
             raise DataError(f"the checkpoint's batches were drawn with seed {state['seed']}, not {self.seed}")
+        self.position = 0
         self.refresh(replace(self.plan, **state["plan"]))
         self.epoch, self.position, self._start = state["epoch"], state["position"], state["position"]
+        if state["coming"] is not None:
+            self.refresh(replace(self.plan, **state["coming"]))
 
 
 @dataclass(frozen=True, eq=False)
