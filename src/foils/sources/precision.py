@@ -65,10 +65,6 @@ def encode(rows: NDArray[np.float32], precision: Chosen) -> Codes:
         np.maximum(top.view(np.float32) / np.float32(127), np.float32(1.2e-38), out=scale)
         scan.to_int8(rows, scale, codes, error)
         return Codes(rows, torch.from_numpy(codes), scale, norm * (1 + 1e-9), error * (1 + 1e-9))
-    if precision == "float32" and ((norm > 2.0**-20) & (norm < 2.0**20)).all():
-        # The search is then faster by a copy, and what is scored exactly is still in the cache.
-        scale[:] = 1
-        return Codes(rows, rows, scale, norm * (1 + 1e-9), error)
     # Scaled to a length in [1, 2): no product overflows, and none is too small for the precision.
     exponent = np.frexp(np.where(np.isfinite(norm), norm, 0.0))[1] - 1
     scale[:] = np.ldexp(1.0, np.clip(exponent, -126, 127))
