@@ -1,12 +1,12 @@
 """Recipes as TOML: out, in, and overridden."""
 
 import pytest
-from foils.models.lsa import Lsa
 from hypothesis import given
 from hypothesis import strategies as st
 
 from foils import recipe_file, recipes
 from foils.errors import RecipeError
+from foils.models.lsa import Lsa
 from foils.recipes import Plan
 from foils.select import Quota, SimAns, Top
 from foils.steps import Recipe

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from foils.models.lsa import Lsa
 
 from build import collection
 from foils import recipes
 from foils.collection import Collection, build
 from foils.errors import DataError, RecipeError
 from foils.folder import MANIFEST, Folder
+from foils.models.lsa import Lsa
 from foils.recipes import Plan
 from foils.run import Run, mine
 
