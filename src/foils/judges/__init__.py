@@ -1,1 +1,0 @@
-"""Judges: what says of a pair whether the document answers the query."""

@@ -1,1 +1,0 @@
-"""How many negatives are false: choose within a risk, estimate what is left, spend verdicts where they count."""

@@ -1,1 +1,0 @@
-"""Training: losses, masks, vectors made up as negatives, and batches. Every module here needs torch."""
