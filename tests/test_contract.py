@@ -17,6 +17,7 @@ from foils.collection import build
 from foils.engine import Local
 from foils.errors import RecipeError
 from foils.pairs import Pairs
+from foils.protocols import Verdict
 from foils.steps import Rule, Step, kebab
 
 SETTINGS = settings(max_examples=20, deadline=None, derandomize=True, phases=[Phase.generate])
@@ -68,6 +69,27 @@ class PairScorer:
         return np.array([noise(f"{q}\n{d}", 1)[0] for q, d in pairs], dtype=np.float32)
 
 
+@dataclass(frozen=True)
+class PairJudge:
+    """A verdict that depends on the two texts only; of some pairs it cannot tell."""
+
+    name: str = "words@1"
+    families: frozenset = frozenset({"string"})
+
+    def check(self):
+        return None
+
+    def facts(self):
+        return {"judge": "words"}
+
+    def verdicts(self, pairs, rows, engine):
+        part = pairs.frame[rows]
+        questions = pairs.collection.queries["text"].gather(part["query"])
+        texts = zip(questions, pairs.collection.passages.gather(part["doc"]), strict=True)
+        said = [noise(f"{q}\n{d}", 1)[0] for q, d in texts]
+        return [Verdict(None if abs(s) < 0.3 else float(s > 0), "words@1") for s in said]
+
+
 def run_file(folder) -> str:
     """Two of four queries; one document twice, one that does not exist."""
     path = folder / "run.trec"
@@ -85,8 +107,13 @@ MINIMAL = {
     "run-file": lambda folder: {"name": "run", "path": run_file(folder)},
     "similarity": lambda folder: {"encoder": TextEncoder(), "name": "words"},
     "positive-similarity": lambda folder: {"encoder": TextEncoder()},
+    "neighbour-agreement": lambda folder: {"encoder": TextEncoder()},
+    "specificity": lambda folder: {"encoder": TextEncoder()},
     "rerank": lambda folder: {"scorer": PairScorer(), "name": "ce"},
     "z-score": lambda folder: {"score": "cos.dense"},
+    "ask": lambda folder: {"judge": PairJudge()},
+    "tacred-intrinsic": lambda folder: {"encoder": TextEncoder(), "beyond": 2},
+    "tacred-extrinsic": lambda folder: {"encoder": TextEncoder()},
     "same-source": lambda folder: {"column": "title"},
     "mmr": lambda folder: {"encoder": TextEncoder()},
     "k-means": lambda folder: {"encoder": TextEncoder()},
@@ -225,7 +252,7 @@ def test_rows_stay_and_what_is_out_stays_out(name, folder, seed):
     assert set(step.adds) <= set(after.frame.columns)
 
 
-@registered(*STEPS)
+@registered(*STEPS, "action")
 @SETTINGS
 @given(seed=SEED)
 def test_parts_by_query_equal_the_whole(name, folder, seed):
@@ -240,7 +267,7 @@ def test_parts_by_query_equal_the_whole(name, folder, seed):
     close(pl.concat(parts).sort("query", "doc"), step(pairs, Local()).frame)
 
 
-@registered("rule", "sampler", "weight", "score")
+@registered("rule", "sampler", "weight", "score", "action")
 @SETTINGS
 @given(seed=SEED)
 def test_twice_is_once(name, folder, seed):
@@ -341,7 +368,7 @@ def test_sources_score_every_row_as_their_search_does(name, folder, seed):
     assert table["filled"].to_list() == pytest.approx(table[step.score].to_list(), abs=1e-4)
 
 
-@registered("source", *STEPS)
+@registered("source", *STEPS, "action")
 def test_repr_and_pickle_rebuild_the_step(name, folder):
     step = make(name, folder, small=False)
     names = [n for methods in registry.METHODS.values() for n in methods if here(n)]
@@ -354,7 +381,7 @@ def test_repr_and_pickle_rebuild_the_step(name, folder):
     assert registry.name_of(step) == name
 
 
-@registered("source", *STEPS)
+@registered("source", *STEPS, "action")
 def test_options_are_few_documented_and_have_defaults(name, folder):
     cls = registry.load(name)
     first = (cls.__doc__ or "").strip().splitlines()[0]
@@ -369,22 +396,30 @@ def test_options_are_few_documented_and_have_defaults(name, folder):
     make(name, folder, small=False).check()
 
 
-@registered("source", *STEPS)
+@registered("source", *STEPS, "action")
 def test_methods_say_when_they_fail(name):
     """The table of methods in the docs is made from these texts."""
     cls = registry.load(name)
     assert "Fails" in cls.__doc__ or "fails" in cls.__doc__ or "Reconstruction:" in cls.__doc__
 
 
-@registered("rule", "sampler", "control", "weight", "score")
+@registered(*STEPS, "action")
 def test_the_label_is_the_registered_name(name, folder):
     assert make(name, folder).label == name
     assert kebab(type(make(name, folder)).__name__) == name
 
 
-def test_hard_rules_are_those_on_texts_and_ids():
+def test_hard_rules_are_those_on_texts_ids_and_verdicts():
     hard = {n for n in registry.METHODS["rule"] if issubclass(registry.load(n), Rule) and not registry.load(n).soft}
-    assert hard == {"known-positive", "exact-duplicate", "near-duplicate", "same-source", "answer-string"}
+    assert hard == {
+        "known-positive",
+        "exact-duplicate",
+        "near-duplicate",
+        "same-source",
+        "answer-string",
+        "drop-relevant",
+        "leave-unknown",
+    }
 
 
 def test_an_unknown_method_is_refused():

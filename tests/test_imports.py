@@ -15,7 +15,18 @@ from foils import registry
 from foils.steps import Step
 
 ROOT = Path(foils.__file__).parent
-HEAVY = ("torch", "sentence_transformers", "transformers", "datasets", "numba", "sklearn", "scipy", "bm25s", "ray")
+HEAVY = (
+    "torch",
+    "sentence_transformers",
+    "transformers",
+    "datasets",
+    "numba",
+    "sklearn",
+    "scipy",
+    "bm25s",
+    "ray",
+    "httpx",
+)
 
 # A file imports from its own layer and those below, never upwards. A package stands for all its modules.
 LAYERS = {
@@ -37,14 +48,23 @@ LAYERS = {
         "neighbours",
         "weigh",
         "detect",
+        "evidence",
         "judge",
+        "judges",
         "relabel",
+        "risk",
+        "outcome",
+        "ask",
+        "doubt",
+        "suspects",
     ],
     4: [
         "recipes",
+        "recipes_truth",
         "recipe_file",
         "catalogue",
         "run",
+        "recut",
         "folder",
         "ledger",
         "explain",
@@ -52,10 +72,13 @@ LAYERS = {
         "readers",
         "writers",
         "quality",
+        "eci",
+        "spread",
         "report",
         "review",
         "evaluate",
         "probes",
+        "audit",
         "train",
     ],
     5: ["cli", "__main__"],

@@ -7,10 +7,15 @@ from dataclasses import dataclass, replace
 
 from foils.bands import MarginPos, PercPos, UniMe
 from foils.dedup import ExactDuplicate, KnownPositive, NearDuplicate
+from foils.detect import Detect
 from foils.errors import RecipeError
+from foils.evidence import NeighbourAgreement, PositiveWords, Specificity
 from foils.limits import Deepen
+from foils.neighbours import PositiveSimilarity
 from foils.overlap import WordOverlap
-from foils.protocols import Encoder, Scorer
+from foils.protocols import Encoder, Judge, Scorer
+from foils.relabel import Repair
+from foils.risk.select import WithinRisk
 from foils.rules import MmEmbed, Shift, SkipBest
 from foils.score import Rerank, Rrf
 from foils.select import DebCse, Quota, SimAns, Stride, Top, Uniform
@@ -38,6 +43,8 @@ class Plan:
         scorer: a cross-encoder; recipes that do without ignore it.
         runs: imported rankings.
         column: what ``mm-embed`` compares (a column of the corpus) and ``bica`` follows (a column of links).
+        judge: whom the recipes that ask a judge ask.
+        risk: the largest share of false negatives that the user accepts; null: what the recipe says.
     """
 
     encoders: tuple[tuple[str, Encoder], ...]
@@ -48,6 +55,8 @@ class Plan:
     scorer: Scorer | None = None
     runs: tuple[RunFile, ...] = ()
     column: str = ""
+    judge: Judge | None = None
+    risk: float | None = None
 
     @property
     def lead(self) -> str:
@@ -76,6 +85,7 @@ class Plan:
         return replace(sampler, n=self.n, seed=self.seed, short=self.short)
 
 
+RISK = 0.1  # of the recipes that keep within a risk, where none is stated
 CLEAN: tuple[Step, ...] = (KnownPositive(), ExactDuplicate())
 
 
@@ -204,8 +214,25 @@ def default(plan: Plan) -> Recipe:
     return Recipe(steps, "default", "measured: docs/benchmarks.md")
 
 
+def detected(plan: Plan) -> Recipe:
+    """Estimates how likely each candidate is relevant, and takes the hardest negatives within the stated risk.
+
+    BM25 and every encoder find; the detector weighs what lies near the query and near the known positives. What a
+    verdict and the detector find relevant becomes a positive, what is likely relevant goes, and of the rest each query
+    gets its hardest negatives whose estimated share of false ones stays within the risk (0.1 where none is stated).
+    Fails where the probabilities are not calibrated for this collection: without verdicts the risk is an estimate.
+    """
+    lead = plan.encoders[0][1]
+    found = (Supplied(), Bm25(depth=plan.depth), *plan.dense(), *CLEAN, NearDuplicate())
+    evidence = (PositiveSimilarity(lead), PositiveWords(), NeighbourAgreement(lead), Specificity(lead), Detect())
+    risk = RISK if plan.risk is None else plan.risk
+    draw = plan.sample(WithinRisk(risk=risk, by=plan.score))
+    return Recipe((*found, *evidence, Repair(), draw), "detected", "logistic fusion of evidence")
+
+
 RECIPES: dict[str, Callable[[Plan], Recipe]] = {
     "default": default,
+    "detected": detected,
     "naive": naive,
     "shifted": shifted,
     "nv-retriever": nv_retriever,

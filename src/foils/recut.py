@@ -9,6 +9,7 @@ import polars as pl
 
 from foils.ledger import Entry
 from foils.limits import Deepen
+from foils.outcome import demote
 from foils.pairs import Pairs
 from foils.protocols import Engine
 from foils.run import Run, entry
@@ -55,11 +56,9 @@ def undone(pairs: Pairs) -> Pairs:
 
     Judgments (``judged_by``) stay; what the detector estimated goes.
     """
-    promoted = pl.col("positive") & (pl.col("kind").cast(pl.String) == "promoted").fill_null(value=False)
+    pairs = demote(pairs)
     frame = pairs.frame.filter((pl.col("filled").cast(pl.String) != "random").fill_null(value=True))
     frame = frame.drop("rank.fill", strict=False).with_columns(
-        positive=pl.col("positive") & ~promoted,
-        kind=pl.when(~promoted).then("kind"),
         dropped=pl.lit(None, dtype=pl.Categorical),
         filled=pl.lit(None, dtype=pl.Categorical),
         weight=pl.lit(None, dtype=pl.Float32),

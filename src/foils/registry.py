@@ -30,6 +30,24 @@ METHODS: dict[str, dict[str, str]] = {
     "scorer": {
         "reranker": "foils.models.reranker:Reranker",
     },
+    "chat": {
+        "chat": "foils.models.llm:Chat",
+        "chat-decoding": "foils.models.llm:Decoding",
+        "chat-pace": "foils.models.llm:Pace",
+        "chat-budget": "foils.models.llm:Budget",
+    },
+    "judge": {
+        "llm": "foils.judges.llm:Llm",
+        "llm-listwise": "foils.judges.listwise:LlmListwise",
+        "llm-logprob": "foils.judges.logprob:LlmLogprob",
+        "cross-encoder": "foils.judges.cross_encoder:CrossEncoder",
+        "replay": "foils.judges.replay:Replay",
+        "answer": "foils.judges.answer:AnswerJudge",
+        "adapter": "foils.judges.adapter:AdapterJudge",
+        "vote": "foils.judges.vote:Vote",
+        "cascade": "foils.judges.cascade:Cascade",
+        "agree": "foils.judges.cascade:Agree",
+    },
     "score": {
         "similarity": "foils.score:Similarity",
         "rerank": "foils.score:Rerank",
@@ -37,6 +55,15 @@ METHODS: dict[str, dict[str, str]] = {
         "z-score": "foils.score:ZScore",
         "positive-similarity": "foils.neighbours:PositiveSimilarity",
         "word-overlap": "foils.overlap:WordOverlap",
+        "positive-words": "foils.evidence:PositiveWords",
+        "neighbour-agreement": "foils.evidence:NeighbourAgreement",
+        "specificity": "foils.evidence:Specificity",
+        "detect": "foils.detect:Detect",
+        "ask": "foils.ask:Ask",
+        "tacred-intrinsic": "foils.suspects:TacredIntrinsic",
+        "tacred-extrinsic": "foils.suspects:TacredExtrinsic",
+        "gcse": "foils.doubt:Gcse",
+        "cusa": "foils.doubt:Cusa",
     },
     "rule": {
         "shift": "foils.rules:Shift",
@@ -56,6 +83,8 @@ METHODS: dict[str, dict[str, str]] = {
         "near-duplicate": "foils.dedup:NearDuplicate",
         "same-source": "foils.dedup:SameSource",
         "answer-string": "foils.dedup:AnswerString",
+        "drop-relevant": "foils.relabel:DropRelevant",
+        "leave-unknown": "foils.relabel:LeaveUnknown",
     },
     "sampler": {
         "top": "foils.select:Top",
@@ -67,6 +96,8 @@ METHODS: dict[str, dict[str, str]] = {
         "mmr": "foils.diverse:Mmr",
         "k-means": "foils.diverse:KMeans",
         "quota": "foils.select:Quota",
+        "within-risk": "foils.risk.select:WithinRisk",
+        "rrra": "foils.doubt:Rrra",
     },
     "control": {
         "reuse-cap": "foils.limits:ReuseCap",
@@ -77,6 +108,16 @@ METHODS: dict[str, dict[str, str]] = {
         "agreement": "foils.weigh:Agreement",
         "rank-weight": "foils.weigh:RankWeight",
         "score-weight": "foils.weigh:ScoreWeight",
+        "soften": "foils.relabel:Soften",
+        "dclr": "foils.doubt:Dclr",
+        "cet": "foils.doubt:Cet",
+        "pu-sar": "foils.doubt:PuSar",
+    },
+    "action": {
+        "promote": "foils.relabel:Promote",
+        "demote": "foils.relabel:Demote",
+        "drop-query": "foils.relabel:DropQuery",
+        "repair": "foils.relabel:Repair",
     },
 }
 

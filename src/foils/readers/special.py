@@ -126,7 +126,7 @@ def _tabs(path: Path, hazards: Hazards) -> Rows:
     if resolve(tuple(fields)) is not None:
         yield from frame_rows(table(path), path.name, hazards)
         return
-    form = _form(fields)
+    form = tabbed(fields)
     if form is None:
         raise DataError(
             f"{path.name}: the columns {', '.join(map(shown, fields))} are no known training format; {KNOWN}"
@@ -141,7 +141,8 @@ def _tabs(path: Path, hazards: Hazards) -> Rows:
             yield place, form(found, place)
 
 
-def _form(fields: list[str]) -> Any:
+def tabbed(fields: list[str]) -> Any:
+    """What makes a row of a line of ids without a header, or None where the fields are none of GPL, ANCE or SimANS."""
     if len(fields) == 4 and all(IDS.match(f) for f in fields[:3]) and re.match(r"^-?[\d.]+(e-?\d+)?$", fields[3]):
         return _gpl
     if len(fields) == 3 and all(IDS.match(f) for f in fields):

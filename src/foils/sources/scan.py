@@ -14,9 +14,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-F = TypeVar("F", bound=Callable[..., Any])
+from foils.sources.candidates import BLOCK, Asked, Found, Tile
 
-BLOCK = 64  # documents that share one threshold
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _compiled(function: F) -> F:
@@ -29,17 +29,17 @@ def _reordered(function: F) -> F:
 
 
 @_compiled
-def dot(a: NDArray[np.float32], b: NDArray[np.float32], work: NDArray[np.float64]) -> float:
+def dot(a: NDArray[np.float64], b: NDArray[np.float32], work: NDArray[np.float64]) -> float:
     """Inner product in float64: four quarters side by side, then halves onto halves, so that it is vectorised.
 
-    ``work`` has room for a quarter of the length, at least 1.
+    ``a`` holds float32 numbers; ``work`` has room for a quarter of the length, at least 1.
     """
     n, h = a.shape[0], a.shape[0] // 4
     a0, a1, a2, a3 = a[:h], a[h : 2 * h], a[2 * h : 3 * h], a[3 * h : 4 * h]
     b0, b1, b2, b3 = b[:h], b[h : 2 * h], b[2 * h : 3 * h], b[3 * h : 4 * h]
     for i in range(h):
-        work[i] = (np.float64(a0[i]) * np.float64(b0[i]) + np.float64(a1[i]) * np.float64(b1[i])) + (
-            np.float64(a2[i]) * np.float64(b2[i]) + np.float64(a3[i]) * np.float64(b3[i])
+        work[i] = (a0[i] * np.float64(b0[i]) + a1[i] * np.float64(b1[i])) + (
+            a2[i] * np.float64(b2[i]) + a3[i] * np.float64(b3[i])
         )
     while h > 16:
         rest = (h + 1) // 2
@@ -51,16 +51,23 @@ def dot(a: NDArray[np.float32], b: NDArray[np.float32], work: NDArray[np.float64
     for i in range(h):
         total += work[i]
     for i in range(n - n % 4, n):
-        total += np.float64(a[i]) * np.float64(b[i])
+        total += a[i] * np.float64(b[i])
     return total
+
+
+@_compiled
+def _widen(row: NDArray[np.float32], out: NDArray[np.float64]) -> None:
+    for j in range(row.shape[0]):
+        out[j] = row[j]
 
 
 @_compiled
 def dot_rows(a: NDArray[np.float32], b: NDArray[np.float32], out: NDArray[np.float64]) -> None:
     """Inner product of each row of ``a`` (n, d) with the same row of ``b`` into ``out`` (n,)."""
-    work = np.empty(a.shape[1] // 4 + 1)
+    work, wide = np.empty(a.shape[1] // 4 + 1), np.empty(a.shape[1])
     for i in range(out.shape[0]):
-        out[i] = dot(a[i], b[i], work)
+        _widen(a[i], wide)
+        out[i] = dot(wide, b[i], work)
 
 
 @_reordered
@@ -166,68 +173,12 @@ def shrink(scores: NDArray[np.float64], ids: NDArray[np.uint32], filled: int, k:
 
 
 @_compiled
-def prune(
-    lower: NDArray[np.float64], upper: NDArray[np.float64], ids: NDArray[np.uint32], filled: int, bar: float
-) -> int:
-    """Keep the entries whose upper bound reaches ``bar``, in place and in order; gives how many."""
-    kept = 0
-    for i in range(filled):
-        if upper[i] >= bar:
-            lower[kept], upper[kept], ids[kept] = lower[i], upper[i], ids[i]
-            kept += 1
-    return kept
-
-
-@_compiled
-def settle(
-    query: NDArray[np.float32],
-    panel: NDArray[np.float32],
-    first: int,
-    k: int,
-    threshold: float,
-    lower: NDArray[np.float64],
-    upper: NDArray[np.float64],
-    ids: NDArray[np.uint32],
-    filled: int,
-    work: NDArray[np.float64],
-) -> tuple[float, int]:
-    """Score exactly what may still be among the k best, and keep the k best; gives the threshold and how many.
-
-    Entries of documents before ``first`` are exact already; the others are rows of ``panel``.
-    """
-    # A few candidates are scored faster than they are sorted out.
-    if filled > k + 32:
-        threshold = max(threshold, kth_best(lower[:filled].copy(), k))
-        filled = prune(lower, upper, ids, filled, threshold)
-    for i in range(filled):
-        if ids[i] >= first:
-            lower[i] = dot(query, panel[ids[i] - first], work)
-            upper[i] = lower[i]
-    if filled > k or (filled == k and threshold == -np.inf):
-        threshold = max(threshold, shrink(lower, ids, filled, k))
-        filled = k
-        upper[:k] = lower[:k]
-    return threshold, filled
-
-
-@_compiled
-def settle_all(
-    queries: NDArray[np.float32],
-    panel: NDArray[np.float32],
-    first: int,
-    k: int,
-    threshold: NDArray[np.float64],
-    lower: NDArray[np.float64],
-    upper: NDArray[np.float64],
-    ids: NDArray[np.uint32],
-    filled: NDArray[np.int64],
-) -> None:
-    """``settle`` every query of a block: afterwards every entry is exact."""
-    work = np.empty(queries.shape[1] // 4 + 1)
-    for q in range(queries.shape[0]):
-        threshold[q], filled[q] = settle(
-            queries[q], panel, first, k, threshold[q], lower[q], upper[q], ids[q], filled[q], work
-        )
+def keep_best(found: Found, k: int) -> None:
+    """Cut every query to its k best entries."""
+    for q in range(found.filled.shape[0]):
+        if found.filled[q] > k:
+            shrink(found.scores[q], found.ids[q], found.filled[q], k)
+            found.filled[q] = k
 
 
 @_compiled
@@ -248,79 +199,58 @@ def _any_above(row: NDArray[Any], scale: NDArray[np.float32], bar: np.float32) -
 
 
 @_compiled
-def scan(
-    products: NDArray[Any],
-    query_scale: NDArray[np.float32],
-    by_norm: NDArray[np.float64],
-    by_error: NDArray[np.float64],
-    scale: NDArray[np.float32],
-    norm: NDArray[np.float64],
-    error: NDArray[np.float64],
-    queries: NDArray[np.float32],
-    panel: NDArray[np.float32],
-    first: int,
-    offset: int,
-    k: int,
-    threshold: NDArray[np.float64],
-    lower: NDArray[np.float64],
-    upper: NDArray[np.float64],
-    ids: NDArray[np.uint32],
-    filled: NDArray[np.int64],
-) -> None:
-    """Pass once over a tile of products (B, T) and keep what can still be among the k best of a query.
+def _kth_bound(row: NDArray[Any], unit: float, by_norm: float, by_error: float, tile: Tile, k: int) -> float:
+    """What the k best of a tile score at least; -inf if it holds fewer."""
+    if row.shape[0] < k:
+        return -np.inf
+    bounds = np.empty(row.shape[0])
+    for j in range(row.shape[0]):
+        about = np.float64(row[j]) * np.float64(tile.scale[j]) * unit
+        # The last factor and term cover the rounding of this line itself.
+        least = about - (by_norm * tile.norm[j] + by_error * tile.error[j]) * (1 + 1e-9) - abs(about) * 1e-12
+        bounds[j] = least if least > -np.inf else -np.inf  # nothing is known where a product overflowed (NaN)
+    return kth_best(bounds, k)
 
-    A product times both scales is within ``by_norm * norm + by_error * error`` of the true score: these are the
-    bounds of an entry. What cannot reach the k-th best lower bound is dropped; what is left at the end of a panel of
-    tiles, or when there is no room, is scored exactly.
+
+@_compiled
+def scan(products: NDArray[Any], asked: Asked, tile: Tile, k: int, found: Found) -> None:
+    """Pass once over a tile of products, and score exactly what can be among the k best of a query.
+
+    A product times both scales is within ``by_norm * norm + by_error * error`` of the true score; what cannot reach
+    the query's threshold by that is dropped.
 
     Args:
-        products: (B, T) int32 or float32, of scaled queries and documents.
-        query_scale: (B,).
-        by_norm: (B,) margin per length of a document.
-        by_error: (B,) margin per rounding loss of a document.
-        scale: (T,) of the documents.
-        norm: (T,) their lengths, rounded up.
-        error: (T,) their rounding losses, rounded up.
-        queries: (B, d) as given.
-        panel: (P, d) the documents that are in memory, as given.
-        first: row number of the panel's first document.
-        offset: where in the panel the tile begins.
+        products: (B, T) int32 or float32, of coded queries and documents.
+        asked: the B queries.
+        tile: the T documents.
         k: how many to find.
-        threshold: (B,) score to reach, updated.
-        lower: (B, C) lower bounds of the kept scores, C >= k + T, updated.
-        upper: (B, C) upper bounds, equal to ``lower`` where the score is exact, updated.
-        ids: (B, C) kept document rows, ascending, updated.
-        filled: (B,) entries in use, updated.
+        found: updated.
     """
-    n = scale.shape[0]
-    work = np.empty(queries.shape[1] // 4 + 1)
-    top_norm, top_error = _block_maxima(norm), _block_maxima(error)
+    n, room = tile.scale.shape[0], found.ids.shape[1]
+    wide, work = np.empty(asked.rows.shape[1]), np.empty(asked.rows.shape[1] // 4 + 1)
+    top_norm, top_error = _block_maxima(tile.norm), _block_maxima(tile.error)
     for q in range(products.shape[0]):
-        row, low, high, rows, held = products[q], lower[q], upper[q], ids[q], filled[q]
-        unit, bar = np.float64(query_scale[q]), threshold[q]
-        if held > 2 * k + 64:
-            bar = max(bar, kth_best(low[:held].copy(), k))
-            held = prune(low, high, rows, held, bar)
-        if held + n > low.shape[0]:
-            bar, held = settle(queries[q], panel, first, k, bar, low, high, rows, held, work)
+        row, unit, by_norm, by_error = products[q], np.float64(asked.scale[q]), asked.by_norm[q], asked.by_error[q]
+        bar, held, inverse, ready = found.threshold[q], found.filled[q], 1 / unit, False
+        if bar == -np.inf:
+            bar = _kth_bound(row, unit, by_norm, by_error, tile, k)
         for b in range(top_norm.shape[0]):
-            start, stop = b * BLOCK, min((b + 1) * BLOCK, n)
-            need = (bar - by_norm[q] * top_norm[b] - by_error[q] * top_error[b]) / unit
-            least = np.float32(need - abs(need) * 2e-7 - 1e-37)
-            near, step = row[start:stop], scale[start:stop]
-            if not _any_above(near, step, least):
+            first, last = b * BLOCK, min((b + 1) * BLOCK, n)
+            need = (bar - by_norm * top_norm[b] - by_error * top_error[b]) * inverse
+            least = np.float32(need - abs(need) * 3e-7 - 1e-37)
+            near, scale = row[first:last], tile.scale[first:last]
+            if not _any_above(near, scale, least):
                 continue
+            if not ready:
+                _widen(asked.rows[q], wide)
+                ready = True
             for i in range(near.shape[0]):
-                if np.float32(near[i]) * step[i] < least:
+                if np.float32(near[i]) * scale[i] < least:
                     continue
-                j = start + i
-                about = np.float64(near[i]) * np.float64(step[i]) * unit
-                # The last factor covers the rounding of this line itself.
-                margin = (by_norm[q] * norm[j] + by_error[q] * error[j]) * (1 + 1e-9) + abs(about) * 1e-12
-                if not about + margin < bar:
-                    # Where a product overflowed (NaN), nothing is known.
-                    low[held] = about - margin if about - margin > -np.inf else -np.inf
-                    high[held] = about + margin if about + margin < np.inf else np.inf
-                    rows[held] = first + offset + j
+                score = dot(wide, tile.rows[first + i], work)
+                if score >= bar:
+                    found.scores[q, held], found.ids[q, held] = score, tile.first + first + i
                     held += 1
-        threshold[q], filled[q] = bar, held
+                if held == room:
+                    bar, held = max(bar, shrink(found.scores[q], found.ids[q], held, k)), k
+        found.threshold[q], found.filled[q] = bar, held

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -13,33 +12,20 @@ from numpy.typing import NDArray
 
 from foils.errors import DataError, RecipeError
 from foils.protocols import Advance
+from foils.sources.candidates import Asked, Found, Tile
 from foils.sources.precision import Chosen, Codes, Precision, buffer_for, choose, encode, margins, multiply, workers
 
 Vectors = NDArray[np.floating]
 
-TILE = 1024  # documents multiplied at once: with 256 queries, the products fit a core's second-level cache
-QUERIES = 256  # queries multiplied at once
-PANEL = 16 << 20  # bytes of documents loaded at once
-STATE = 112 << 20  # bytes kept per super-block of queries
+TILE = 1024  # documents multiplied at once
+QUERIES = 1024  # queries multiplied at once; larger blocks gain nothing, smaller ones multiply more slowly
+PANEL = 4 << 20  # bytes of documents loaded at once: they stay in a cache while every block of queries meets them
+STATE = 96 << 20  # bytes kept per super-block of queries
+SAMPLE = 2048  # documents that tell which scores are worth a look
+LARGE = 32  # samples that a corpus must be as large as, before one is drawn
 
-
-@dataclass(frozen=True, eq=False)
-class _Found:
-    """What a super-block of queries has found so far: the arguments of ``scan`` that it updates."""
-
-    threshold: NDArray[np.float64]
-    lower: NDArray[np.float64]
-    upper: NDArray[np.float64]
-    ids: NDArray[np.uint32]
-    filled: NDArray[np.int64]
-
-    @staticmethod
-    def empty(n: int, room: int) -> _Found:
-        lower, upper = np.empty((n, room)), np.empty((n, room))
-        return _Found(np.full(n, -np.inf), lower, upper, np.empty((n, room), dtype=np.uint32), np.zeros(n, int))
-
-    def part(self, rows: slice) -> _Found:
-        return _Found(self.threshold[rows], self.lower[rows], self.upper[rows], self.ids[rows], self.filled[rows])
+_Block = tuple[Codes, Asked]
+_Coded = tuple[Codes, Tile]
 
 
 def exact_topk(
@@ -49,9 +35,10 @@ def exact_topk(
 
     A tile of documents is multiplied by a block of queries in a fast precision; one pass over the products keeps
     what reaches the query's k-th best score so far within the proven error bound of that precision, and scores it
-    from the given vectors, summed in float64. So neither ids nor scores depend on the precision. Documents are read
-    once per super-block of queries and may be a memory map larger than memory. Beyond inputs and outputs it needs
-    less than 200 MB, for up to 16 cores. Slow only where very many documents score within the error bound of the
+    from the given vectors, summed in float64. In a large corpus a sample tells first which scores are worth a look;
+    a query for which that was too high is searched again. So neither ids nor scores depend on the precision. Documents
+    are read once per super-block of queries and may be a memory map larger than memory. Beyond inputs and outputs it
+    needs less than 200 MB, for up to 16 cores. Slow only where very many documents score within the error bound of the
     k-th best, for instance if all are equal.
 
     Args:
@@ -81,14 +68,13 @@ def exact_topk(
     if n_queries == 0 or k == 0:
         return ids, scores
     chosen = choose(precision, 2.0 * n_queries * n_documents * queries.shape[1])
-    room = 2 * k + TILE
     # Per query: candidates (bounds and id), and the vector as given, scaled, and coded.
-    rows = max(1, STATE // (20 * room + 12 * queries.shape[1]))
+    most = max(1, STATE // (12 * _room(k) + 12 * queries.shape[1]))
+    rows = -(-n_queries // -(-n_queries // most))
     with workers(chosen, _cores()) as pool:
         for start in range(0, n_queries, rows):
             part = slice(start, start + rows)
-            found = _Found.empty(len(queries[part]), room)
-            _search(_rows(queries, part), documents, k, chosen, found, pool, advance)
+            found = _search(_rows(queries, part), documents, k, chosen, pool, advance)
             ids[part], scores[part] = _sorted(found, k)
     return ids, scores
 
@@ -113,67 +99,113 @@ def pair_scores(
 
 
 def _search(
-    queries: Vectors,
+    queries: NDArray[np.float32],
     documents: Vectors,
     k: int,
     precision: Chosen,
-    found: _Found,
     pool: ThreadPoolExecutor,
     advance: Advance | None,
-) -> None:
-    n_workers = _cores()
-    size = min(QUERIES, max(16, -(-len(queries) // n_workers)))
-    parts = [slice(start, start + size) for start in range(0, len(queries), size)]
-    blocks = list(pool.map(lambda part: encode(_rows(queries, part), precision), parts))
-    for first, panel, tiles in _panels(documents, precision, pool):
-        work = partial(_scan_panel, panel=panel, tiles=tiles, first=first, k=k, precision=precision)
-        for block in pool.map(work, blocks, map(found.part, parts)):
-            if advance:
-                advance(block * sum(tile.scale.size for tile in tiles))
-    if (found.filled < k).any():
-        raise RecipeError(f"products in {precision} broke their error bound on this machine; use precision='float32'")
+) -> Found:
+    blocks = _blocks(queries, precision, pool)
+    start = np.full(len(queries), -np.inf)
+    if len(documents) >= LARGE * SAMPLE:
+        start = _worth_a_look(blocks, documents, k, precision, pool)
+    found = _pass(blocks, documents, k, start, precision, pool, advance)
+    missed = np.flatnonzero(found.filled < k)
+    if missed.size:
+        whole = np.full(missed.size, -np.inf)
+        again = _pass(_blocks(queries[missed], precision, pool), documents, k, whole, precision, pool, None)
+        if (again.filled < k).any():
+            raise RecipeError(
+                f"products in {precision} broke their error bound on this machine; use precision='float32'"
+            )
+        found.put(missed, again)
+    return found
 
 
-def _panels(
-    documents: Vectors, precision: Chosen, pool: ThreadPoolExecutor
-) -> Iterator[tuple[int, NDArray[np.float32], list[Codes]]]:
-    n, d = documents.shape
-    size = TILE * max(1, PANEL // (4 * TILE * max(1, d)))
-    for first in range(0, n, size):
-        panel = _rows(documents, slice(first, min(first + size, n)))
-        parts = [panel[start : start + TILE] for start in range(0, len(panel), TILE)]
-        tiles = list(pool.map(partial(encode, precision=precision), parts))
-        if not all(np.isfinite(tile.norm).all() for tile in tiles):
-            _refuse_unless_finite(documents, "document")
-        yield first, panel, tiles
+def _blocks(queries: NDArray[np.float32], precision: Chosen, pool: ThreadPoolExecutor) -> list[_Block]:
+    # As many blocks for each core.
+    count = _cores() * -(-len(queries) // (_cores() * QUERIES))
+    size = max(16, -(-len(queries) // count))
+
+    def block(start: int) -> _Block:
+        codes = encode(queries[start : start + size], precision)
+        return codes, Asked(codes.rows, codes.scale, *margins(codes, precision))
+
+    return list(pool.map(block, range(0, len(queries), size)))
 
 
-def _scan_panel(
-    block: Codes,
-    found: _Found,
-    panel: NDArray[np.float32],
-    tiles: list[Codes],
-    first: int,
+def _worth_a_look(
+    blocks: list[_Block], documents: Vectors, k: int, precision: Chosen, pool: ThreadPoolExecutor
+) -> NDArray[np.float64]:
+    """A score (Q,) that k documents reach but for bad luck, from documents spread evenly over the corpus.
+
+    m = k SAMPLE / N of the k best are expected in the sample. If it held m + 5 sqrt(m) + 4 of them or more (one query
+    in a million, were it drawn at random), the score would be too high, and the query is searched again.
+    """
+    spread = np.linspace(0, len(documents) - 1, SAMPLE).astype(np.int64)
+    expected = k * SAMPLE / len(documents)
+    enough = min(SAMPLE, int(expected + 5 * np.sqrt(expected)) + 4)
+    nothing = np.full(sum(len(asked.rows) for _, asked in blocks), -np.inf)
+    found = _pass(blocks, _rows(documents, spread), enough, nothing, precision, pool, None)
+    return found.scores[:, :enough].min(axis=1)  # type: ignore[no-any-return]
+
+
+def _pass(
+    blocks: list[_Block],
+    documents: Vectors,
     k: int,
+    threshold: NDArray[np.float64],
     precision: Chosen,
-) -> int:
+    pool: ThreadPoolExecutor,
+    advance: Advance | None,
+) -> Found:
+    """Compare every query with every document; ``threshold`` (Q,) is the least score that counts."""
     from foils.sources import scan
 
-    by_norm, by_error = margins(block, precision)
-    buffer = buffer_for(precision, block.scale.size * TILE)
-    state = (found.threshold, found.lower, found.upper, found.ids, found.filled)
-    offset = 0
-    for tile in tiles:
-        products = multiply(block, tile, precision, buffer)
-        bounds = (block.scale, by_norm, by_error, tile.scale, tile.norm, tile.error)
-        scan.scan(products, *bounds, block.rows, panel, first, offset, k, *state)
-        offset += tile.scale.size
-    scan.settle_all(block.rows, panel, first, k, *state)
-    return block.scale.size
+    found = Found.empty(threshold, _room(k))
+    ends = np.cumsum([len(asked.rows) for _, asked in blocks])
+    parts = [found.part(slice(end - len(asked.rows), end)) for (_, asked), end in zip(blocks, ends, strict=True)]
+    for tiles in _tiles(documents, precision, pool):
+        for done in pool.map(partial(_scan, tiles=tiles, k=k, precision=precision), blocks, parts):
+            if advance:
+                advance(done)
+    list(pool.map(partial(scan.keep_best, k=k), parts))
+    return found
 
 
-def _sorted(found: _Found, k: int) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
-    scores = _float32(found.lower[:, :k])
+def _tiles(documents: Vectors, precision: Chosen, pool: ThreadPoolExecutor) -> Iterator[list[_Coded]]:
+    n, d = documents.shape
+    size = TILE * max(1, PANEL // (4 * TILE * max(1, d)))
+
+    def tile(start: int) -> _Coded:
+        codes = encode(panel[start : start + TILE], precision)
+        return codes, Tile(codes.rows, codes.scale, codes.norm, codes.error, first + start)
+
+    for first in range(0, n, size):
+        panel = _rows(documents, slice(first, min(first + size, n)))
+        tiles = list(pool.map(tile, range(0, len(panel), TILE)))
+        if not all(np.isfinite(codes.norm).all() for codes, _ in tiles):
+            _refuse_unless_finite(documents, "document")
+        yield tiles
+
+
+def _scan(block: _Block, found: Found, tiles: list[_Coded], k: int, precision: Chosen) -> int:
+    from foils.sources import scan
+
+    codes, asked = block
+    buffer = buffer_for(precision, codes.scale.size * TILE)
+    for coded, tile in tiles:
+        scan.scan(multiply(codes, coded, precision, buffer), asked, tile, k, found)
+    return codes.scale.size * sum(tile.scale.size for _, tile in tiles)
+
+
+def _room(k: int) -> int:
+    return k + max(32, k // 4)
+
+
+def _sorted(found: Found, k: int) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
+    scores = _float32(found.scores[:, :k])
     # Ids stand in ascending order, so a stable sort by score leaves ties in that order.
     order = np.argsort(-scores, axis=1, kind="stable")
     return np.take_along_axis(found.ids[:, :k], order, axis=1), np.take_along_axis(scores, order, axis=1)

@@ -1,0 +1,230 @@
+"""Audit: any tool's training file checked, and repaired in its own format."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from foils.audit import beside, bias, hard, page, text, told
+from foils.audit.bias import Measure
+from foils.audit.copies import copies
+from foils.audit.findings import Example, Finding, Found
+from foils.audit.fix import Fixed, check_target, write
+from foils.audit.hubs import hubs
+from foils.audit.judged import judged
+from foils.audit.near import near
+from foils.audit.opening import opened
+from foils.audit.plan import Change, Short, chosen, make_plan
+from foils.audit.rows import rows, scores
+from foils.audit.sample import sampled_queries, twins
+from foils.audit.table import Table, read_table
+from foils.audit.tongue import tongues
+from foils.collection import Collection
+from foils.engine import Local
+from foils.errors import RecipeError
+from foils.protocols import Engine
+from foils.verdicts import Verdicts
+
+__all__ = ["Audit", "Change", "Example", "Finding", "Fixed", "Measure", "audit"]
+
+QUERIES = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class Audit:
+    """What an audit found, and the way to repair it.
+
+    Args:
+        path: the file.
+        sizes: ``rows``, ``queries``, ``documents``, ``positives``, ``negatives``.
+        findings: the worst first.
+        measures: numbers of the whole file, whether or not they are a finding.
+        seconds: what it took, by part.
+        table: the file as columns.
+        found: what the checks saw.
+        known: positives of ``--data``.
+        at_risk: entries that a fix takes out for ``--risk``.
+        relevant_from: the lowest label of a positive.
+    """
+
+    path: Path
+    sizes: dict[str, int]
+    findings: tuple[Finding, ...]
+    measures: tuple[Measure, ...]
+    seconds: dict[str, float]
+    table: Table = field(repr=False)
+    found: list[Found] = field(repr=False)
+    known: pl.DataFrame | None = field(default=None, repr=False)
+    at_risk: frozenset[int] = field(default=frozenset(), repr=False)
+    relevant_from: int = 1
+
+    @property
+    def clean(self) -> bool:
+        """True if there is neither an error nor a warning."""
+        return all(f.severity == "note" for f in self.findings)
+
+    def fix(
+        self,
+        out: str | Path,
+        *,
+        also: Iterable[str] = (),
+        skip: Iterable[str] = (),
+        promote: bool = False,
+        short: Short = "fewer",
+    ) -> Fixed:
+        """Write the file repaired, in the same format; rows that need no repair keep their bytes.
+
+        Args:
+            out: the new file, with the same ending.
+            also: kinds of findings to repair that a fix leaves alone otherwise (``near-positive``, ...).
+            skip: kinds to leave alone.
+            promote: what is known to answer the query becomes a positive where the row can hold one.
+            short: in columns that must all hold a document, leave the row out (``fewer``) or draw another document
+                of the file (``random``).
+
+        Raises:
+            DataError: the target is of another kind, or nothing would be left.
+            RecipeError: a kind is not known.
+        """
+        target = Path(out)
+        check_target(self.path, target)
+        keys = chosen([*also, *(["false-negative"] if self.at_risk else [])], skip)
+        plan = make_plan(self.table, self.found, keys, promote=promote, short=short, known=self.known)
+        return write(self.table, plan, target, self.relevant_from)
+
+    def data(self) -> dict[str, Any]:
+        """As plain values that JSON can hold."""
+        return {
+            "file": str(self.path),
+            "sizes": self.sizes,
+            "clean": self.clean,
+            "findings": [finding.data() for finding in self.findings],
+            "measures": [measure._asdict() for measure in self.measures],
+            "seconds": {name: round(value, 1) for name, value in self.seconds.items()},
+        }
+
+    def text(self, width: int = 100) -> str:
+        """For a terminal; safe to print whatever the documents hold."""
+        return text.render(self.path, self.sizes, self.findings, self.measures, width)
+
+    def html(self) -> str:
+        """One page that needs no network and no script."""
+        return page.render(self.path, self.sizes, self.findings, self.measures)
+
+
+def audit(
+    path: str | Path,
+    *,
+    data: Collection | str | Path | None = None,
+    verdicts: Verdicts | str | Path | None = None,
+    risk: float | None = None,
+    negatives: int | None = None,
+    relevant_from: int = 1,
+    sample: int = QUERIES,
+    engine: Engine | None = None,
+) -> Audit:
+    """Check a training file of any tool.
+
+    Exact checks look at every row. Four look at a sample and give an interval: the false negatives, the too easy
+    negatives, the wording and the length.
+
+    Args:
+        path: the file; any format of ``docs/formats-read.md`` that is a file of rows.
+        data: the collection that the file was mined from: its positives and texts.
+        verdicts: of a judge, as a table or as ``verdicts.parquet``; matched by the texts.
+        risk: the largest share of false negatives; every query is then rated, and a fix takes out the likeliest.
+        negatives: how many a row needs; null: as many as most rows have.
+        relevant_from: the lowest label of a positive.
+        sample: queries that are searched for false negatives; 0: none.
+        engine: where heavy work runs and progress is shown.
+
+    Raises:
+        DataError: the file cannot be read, or hardly any of its rows can.
+        RecipeError: an option makes no sense.
+    """
+    _check(risk, negatives, sample)
+    engine = engine or Local()
+    clock = _Clock()
+    source = opened(Path(path))
+    table = read_table(source, relevant_from)
+    clock.took("read")
+    collection = Collection.read(data) if isinstance(data, str | Path) else data
+    table, why = beside.with_texts(table, collection)
+    collection = collection or beside.collection_beside(table)
+    known = None if collection is None else beside.labels_of(collection)
+    clock.took("texts")
+    found = [*_missing(rows(table, negatives), why), *scores(table), *copies(table, known)]
+    if data is not None and collection is not None:
+        found += beside.strange(table, collection)
+    clock.took("exact checks")
+    found += near(table)
+    clock.took("near-copies")
+    found += [*tongues(table), *hubs(table), *bias.source(table)]
+    clock.took("languages, reuse, sources")
+    drawn = twins(table)
+    measures: list[Measure] = []
+    for check in (bias.wording, bias.length):
+        more, measured = check(table, drawn)
+        found, measures = found + more, measures + measured
+    clock.took("wording, length")
+    if verdicts is not None:
+        given = verdicts if isinstance(verdicts, Verdicts) else Verdicts.read(verdicts)
+        more, measured = judged(table, given)
+        found, measures = found + more, measures + measured
+    estimate = _rated(table, collection, risk, sample, engine)
+    at_risk: frozenset[int] = frozenset()
+    if estimate is not None:
+        more, measured = hard.hard(table, estimate)
+        if risk is not None:
+            entries = hard.within(estimate, risk)
+            at_risk = frozenset(entries.tolist())
+            more = [replace(f, entries=entries) if f.key == "false-negative" else f for f in more]
+        found, measures = found + more, measures + measured
+    clock.took("false negatives")
+    return Audit(
+        source.path, told.sizes(table), told.findings(table, found), tuple(measures), clock.seconds,
+        table, found, known, at_risk, relevant_from,
+    )  # fmt: skip
+
+
+def _check(risk: float | None, negatives: int | None, sample: int) -> None:
+    if risk is not None and not 0 < risk < 1:
+        raise RecipeError(f"risk={risk:g} must be a share over 0 and under 1, for instance 0.05")
+    if negatives is not None and negatives < 1:
+        raise RecipeError(f"negatives={negatives} must be at least 1")
+    if sample < 0 or (sample == 0 and risk is not None):
+        raise RecipeError(f"sample={sample}: a risk needs queries to be rated; 0 turns the search off")
+
+
+def _missing(found: list[Found], why: str) -> list[Found]:
+    """Why texts are not there belongs to the finding that says so."""
+    return [replace(f, notes=(why,), extra={"why": why}) if f.key == "corpus-missing" and why else f for f in found]
+
+
+def _rated(
+    table: Table, collection: Collection | None, risk: float | None, sample: int, engine: Engine
+) -> hard.Rated | None:
+    if sample == 0 or not table.queries["known"].all():
+        return None
+    every = sampled_queries(table, table.records.height)
+    queries = every if risk is not None else every[:sample]
+    if queries.len() == 0:
+        return None
+    return hard.rate(table, queries, every.len(), engine, data=collection, everything=risk is not None)
+
+
+class _Clock:
+    """Seconds by part."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self.last = time.perf_counter()
+
+    def took(self, part: str) -> None:
+        now = time.perf_counter()
+        self.seconds[part], self.last = now - self.last, now

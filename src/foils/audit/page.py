@@ -1,0 +1,112 @@
+"""An audit as one HTML page: no scripts, nothing loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+
+from foils.audit.bias import Measure
+from foils.audit.findings import Example, Finding
+from foils.audit.text import amount, verdict
+from foils.report import POLICY
+from foils.report.charts import bar
+from foils.report.markup import code, passage, section, table, text
+from foils.show import count, opening, plural
+
+TILES = ("rows", "queries", "documents", "positives", "negatives")
+CSS = {"error": "rejected", "warning": "selected", "note": "left"}
+
+
+def render(path: Path, sizes: dict[str, int], findings: Sequence[Finding], measures: Sequence[Measure]) -> str:
+    """The page; the same findings give the same bytes.
+
+    Args:
+        path: of the file that was audited.
+        sizes: what it holds.
+        findings: the worst first.
+        measures: numbers of the whole file.
+    """
+    style = files("foils.report").joinpath("page.css").read_text(encoding="utf-8")
+    title = text(f"Audit of {opening(path.name, 80)}")
+    tiles = "".join(f"<div><dt>{name}</dt><dd>{count(sizes[name])}</dd></div>" for name in TILES)
+    body = [
+        f'<dl class="tiles">{tiles}</dl>',
+        _overview(findings),
+        *(_finding(f) for f in findings),
+        _measures(measures),
+    ]
+    html = "\n".join(part for part in body if part)
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{POLICY}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="referrer" content="no-referrer">
+<title>{title}</title>
+<style>
+{style}</style>
+</head>
+<body>
+<header>
+<h1>{title}</h1>
+<p class="sub">{text(verdict(findings))}</p>
+</header>
+<main>
+{html}
+</main>
+<footer><p class="sub">Written by foils audit. This page loads nothing and runs no script.</p></footer>
+</body>
+</html>
+"""
+
+
+def _overview(findings: Sequence[Finding]) -> str:
+    if not findings:
+        return section("overview", "Findings", "Nothing was found: no error, no warning, no note.")
+    rows = [
+        [
+            f'<a href="#{f.key}">{text(f.name)}</a>',
+            text(f.severity),
+            bar([("rest", 0, 100), (CSS[f.severity], 0, min(100.0, 100 * f.share))], amount(f)),
+            text(amount(f)),
+            "yes" if f.fixed else "on request" if "--also" in f.remedy or "--risk" in f.remedy else "no",
+        ]
+        for f in findings
+    ]
+    lead = (
+        f"{plural(len(findings), 'finding')}, the worst first. Errors are wrong beyond doubt, warnings probably "
+        "do harm, notes are worth knowing. A fix repairs what says yes."
+    )
+    header = ["finding", "severity", "share", "how many", "fix"]
+    return section("overview", "Findings", lead, table(header, rows, css="wide"))
+
+
+def _finding(finding: Finding) -> str:
+    examples = "".join(_example(e, finding) for e in finding.examples)
+    facts = "".join(f'<p class="note">{text(words)}</p>' for words in (finding.measure, finding.why) if words)
+    rows = finding.table
+    inner = table(list(rows[0]), [[text(cell) for cell in row] for row in rows[1:]]) if rows else ""
+    head = f"{text(finding.severity)}: {text(finding.name)}"
+    lead = f"{text(amount(finding))}. {text(finding.meaning)}"
+    repair = f'<div class="next"><p>Repair: {code(finding.remedy)}</p></div>'
+    listed = f"<ul class=docs>{examples}</ul>" if examples else ""
+    return section(finding.key, head, lead, facts, inner, listed, repair)
+
+
+def _example(example: Example, finding: Finding) -> str:
+    note = f'<span class="chip reason">{text(example.note)}</span>' if example.note else ""
+    query = f'<span class="question" dir="auto">{text(opening(example.query, 300))}</span>'
+    document = passage(example.document) if example.document else ""
+    row = f'<b class="id">row {example.row}</b>'
+    return f'<li class="{CSS[finding.severity]}"><p class="meta">{row} {note} {query}</p>{document}</li>'
+
+
+def _measures(measures: Sequence[Measure]) -> str:
+    if not measures:
+        return ""
+    rows = [[text(m.name), f"{m.value:.3f}", f"{m.low:.3f} to {m.high:.3f}", text(m.note)] for m in measures]
+    lead = "Numbers of the whole file, whether or not they are a finding, with their 95 % interval."
+    return section("measured", "Measured", lead, table(["what", "#value", "#95 % interval", "from"], rows, css="wide"))

@@ -1,0 +1,1 @@
+"""Judges: what says of a pair whether the document answers the query."""

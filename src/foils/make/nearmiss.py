@@ -1,0 +1,273 @@
+"""Near misses: the same passage with another number or another unit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from foils.make import gate
+from foils.make.edits import Edit, Span, apply, like
+from foils.make.item import ANY, Found, Item, Kind, Made, Operator, Reasons, Refused
+from foils.make.values import Quantity, number_word, spelled, units
+from foils.make.words import stem
+
+MENTIONS = 4
+
+
+@dataclass(frozen=True)
+class Number(Operator):
+    """Gives the number that answers, or that the query asks about, another value; every mention of it alike.
+
+    Bound-aware: a number under a bound or in a range is left alone, since "at least 14,000" follows from "at least
+    20,000" (`N3s` of the survey behind docs/typed.md). The new value differs by a quarter to a half, keeps digits
+    and rounding, and stands nowhere in the passage. Fails where the passage says the same in other words
+    ("a dozen", "half").
+    """
+
+    name: ClassVar[str] = "number"
+    kind: ClassVar[Kind] = "near-miss"
+    languages: ClassVar[frozenset[str]] = ANY
+    duration: ClassVar[bool] = False
+
+    def make(self, item: Item) -> Made | Refused:
+        """The first number that passes the gate."""
+        if not sought(item):
+            return Refused("no number asked about")
+        reasons = Reasons()
+        for group in groups(item.numbers):
+            if (group[0].unit is not None and group[0].unit.dimension == "time") is not self.duration:
+                continue
+            let = admit(item, group, reasons)
+            if let is None:
+                continue
+            new = fresh(item, group[0], f"{self.name}{self.seed}")
+            if new is None:
+                reasons.add("no new value", group[0].text)
+                continue
+            edits = [e for q in group for e in renumber(item.passage, q, new, self.name)]
+            return self.made(item, apply(item.passage, edits), edits, let)
+        return reasons.result("no number")
+
+
+@dataclass(frozen=True)
+class Duration(Number):
+    """Gives the length of time that answers, or that the query asks about, another value; see ``number``."""
+
+    name: ClassVar[str] = "duration"
+    kind: ClassVar[Kind] = "temporal"
+    duration: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class UnitSwap(Operator):
+    """Exchanges the unit of the quantity that answers or is asked about for another one of the same dimension.
+
+    The number stays. Only units of neighbouring size are exchanged, since absurd magnitudes give themselves away
+    (8 of 20 free unit edits were absurd). Fails where the passage repeats the quantity in words.
+    """
+
+    name: ClassVar[str] = "unit"
+    kind: ClassVar[Kind] = "near-miss"
+
+    def make(self, item: Item) -> Made | Refused:
+        """The first unit that passes the gate."""
+        if not sought(item):
+            return Refused("no number asked about")
+        reasons = Reasons()
+        for group in groups(item.numbers):
+            if group[0].unit is None or group[0].unit_span is None:
+                continue
+            let = admit(item, group, reasons)
+            if let is None:
+                continue
+            edits = self._edits(item, group)
+            if edits is None:
+                reasons.add("no new value", group[0].unit.symbol)
+                continue
+            return self.made(item, apply(item.passage, edits), edits, let)
+        return reasons.result("no unit")
+
+    def _edits(self, item: Item, group: tuple[Quantity, ...]) -> list[Edit] | None:
+        unit = group[0].unit
+        if unit is None:
+            return None
+        taken = {q.unit.symbol for q in item.numbers if q.unit is not None}
+        near = [s for s in unit.near if s in units() and s not in taken and plausible(group[0], s)]
+        if not near:
+            return None
+        other = units()[near[item.draw(f"unit{self.seed}", len(near))]]
+        edits = []
+        for quantity in group:
+            span = quantity.unit_span or quantity.span
+            old = item.passage[span.start : span.end]
+            new = other.symbol
+            for names, others in ((unit.one, other.one), (unit.many, other.many)):
+                if " ".join(old.split()) in names:
+                    new = others[min(names.index(" ".join(old.split())), len(others) - 1)]
+            edits.append(Edit(span.start, span.end, old, new, "unit"))
+        return edits
+
+
+def plausible(quantity: Quantity, symbol: str) -> bool:
+    """The number with the new unit stays within a factor of 1,100 of the old quantity, and is not the same one."""
+    other = units()[symbol]
+    old = quantity.base or 0.0
+    new = quantity.value * other.factor + other.offset
+    return old > 0 and new > 0 and 1 / 1100 <= new / old <= 1100 and not 0.97 <= new / old <= 1.03
+
+
+def groups(numbers: tuple[Quantity, ...]) -> Iterator[tuple[Quantity, ...]]:
+    """Numbers that say the same, together, in the order of their first mention."""
+    left = list(numbers)
+    while left:
+        first, *rest = left
+        group = [first, *(q for q in rest if q.same(first))]
+        left = [q for q in rest if not q.same(first)]
+        yield tuple(group)
+
+
+def sought(item: Item) -> bool:
+    """The query holds or asks for a number, or the answer is known; looked at before the passage is read."""
+    return bool(item.answer or item.asked_numbers) or gate.asks(item.question) == "number"
+
+
+def admit(item: Item, group: tuple[Quantity, ...], reasons: Reasons) -> Found | None:
+    """The gate for a number of the passage."""
+    first, spans = group[0], [q.span for q in group]
+    answer = gate.answered(item, spans)
+    asked = [q for q in item.asked_numbers if any(q.same(g) for g in group)]
+    route = "answer" if answer else "query" if asked else "expected" if _expected(item, group) else ""
+    if not route:
+        reasons.add("not aligned", first.text)
+        return None
+    place = max(group, key=lambda q: gate.share(item, q.span.start)).span.start
+    problem = gate.unsound(item, place)
+    if problem is None and any(item.text.quoted(s.start, item.text.sentence(s.start)) for s in spans):
+        problem = "quoted"
+    if problem is None and any(q.bound for q in (*group, *asked)):
+        problem = "bound"
+    if problem is None and (len(group) > MENTIONS or elsewhere(item, group)):
+        problem = "value elsewhere"
+    if problem is None and route == "query" and gate.share(item, place) < gate.NEAR:
+        problem = "not aligned"
+    if problem is not None:
+        reasons.add(problem, first.text)
+        return None
+    why = {
+        "answer": f"the answer {first.text!r} is no longer in the passage",
+        "query": f"the query asks about {first.text!r}, which the passage no longer mentions",
+        "expected": f"{first.text!r} was the only value that answers the question",
+    }[route]
+    return gate.found(item, place, route, why, answer, elsewhere="no", bound="no", negator="no")
+
+
+def _expected(item: Item, group: tuple[Quantity, ...]) -> bool:
+    """The question asks for a number, and this is the only one that can be meant."""
+    if item.answer is not None or gate.asks(item.question) != "number":
+        return False
+    first = group[0]
+    if not fits(item, first):
+        return False
+    rivals = [q.span for q in item.numbers if q not in group and fits(item, q)]
+    return gate.sole(item, first.span, rivals) and not gate.best(item)[0].end <= first.span.start
+
+
+def fits(item: Item, quantity: Quantity) -> bool:
+    """The number counts or measures what ``how many ...`` or ``how long ...`` asks for."""
+    match = gate.HOW.search(item.query)
+    if match is None or quantity.label:
+        return False
+    if match[1].lower() == "many":
+        return bool(match[2]) and stem(match[2].lower()) in quantity.heads
+    dimensions = gate.MEASURES.get(match[1].lower(), ())
+    if match[1].lower() == "much":
+        return quantity.sign not in ("", "%") and "percent" not in item.question.vocabulary
+    if quantity.unit is None or quantity.unit.dimension not in dimensions:
+        return False
+    sentence = item.text.sentence(quantity.span.start)
+    return bool({w.low for w in item.text.within(sentence)} & set(gate.SIGNS[match[1].lower()]))
+
+
+def elsewhere(item: Item, group: tuple[Quantity, ...]) -> bool:
+    """The value stands in the passage in another form: counting other things, in words, in other units."""
+    first = group[0]
+    if any(q.value != first.value for q in group):
+        return True
+    for other in item.numbers:
+        if other not in group and (other.value == first.value or _nearly(first, other)):
+            return True
+    digits = f"{first.value:.10g}"
+    forms = {digits, f"{first.value:,.10g}", first.text.lower()}
+    if word := number_word(first.value):
+        forms.add(word)
+    inside = [Span(*q.span) for q in group]
+    tokens = (w for w in item.text.words if w.low in forms)
+    return any(not any(s.meets(w.span) for s in inside) for w in tokens)
+
+
+def _nearly(one: Quantity, two: Quantity) -> bool:
+    """Two measures of one dimension that differ by no more than rounding: 100 km and 62 miles."""
+    if one.base is None or two.base is None or one.unit is None or two.unit is None:
+        return False
+    return one.unit.dimension == two.unit.dimension and abs(one.base - two.base) <= 0.06 * abs(one.base)
+
+
+def fresh(item: Item, quantity: Quantity, salt: str) -> float | None:
+    """Another value: a quarter to a half away, as round as the old one, plausible, and new to query and passage."""
+    taken = {q.value for q in (*item.numbers, *item.asked_numbers)}
+    taken |= {float(w.low) for w in (*item.text.words, *item.question.words) if w.low.isdecimal() and w.low.isascii()}
+    steps = candidates(quantity)
+    start = item.draw(salt, len(steps))
+    for step in (*steps[start:], *steps[:start]):
+        value = step * quantity.scale
+        text = spelled(value, quantity)
+        if value not in taken and text.lower() != quantity.text.lower() and sensible(value, quantity):
+            return value
+    return None
+
+
+def candidates(quantity: Quantity) -> list[float]:
+    """New values of the number as written (scale word left out), far enough from the old one to contradict it."""
+    value = quantity.value / quantity.scale
+    decimals = len(quantity.text.partition(".")[2])
+    if quantity.label or (value < 13 and decimals == 0):
+        return [v for d in (1, -1, 2, -2, 3, -3) if (v := value + d) >= (1 if quantity.label else 2)]
+    least = 0.4 if quantity.about else 0.2
+    # Trailing zeros stay, so that a round number is exchanged for a round one.
+    whole = round(value * 10**decimals)
+    grain = 1
+    while whole and whole % (grain * 10) == 0:
+        grain *= 10
+    found = []
+    for ratio in (1.5, 0.6, 1.3, 0.7, 1.4, 0.55, 1.25, 0.75, 1.6, 0.5):
+        new = round(whole * ratio / grain) * grain
+        if new > 0 and abs(new - whole) >= least * whole:
+            found.append(new / 10**decimals)
+    return list(dict.fromkeys(found))
+
+
+def sensible(value: float, quantity: Quantity) -> bool:
+    """No percentage above 100, no 30 hours, no age of 150."""
+    if quantity.sign == "%":
+        return 0 < value < 100
+    if quantity.unit is not None and quantity.unit.dimension == "time":
+        limit = {"h": 72, "min": 180, "s": 600, "mo": 60, "d": 400, "wk": 120}.get(quantity.unit.symbol, 1e5)
+        return 0 < value <= max(limit, quantity.value)
+    if quantity.text.lower() == (number_word(quantity.value) or ""):
+        return number_word(value) is not None
+    return value > 0
+
+
+def renumber(raw: str, quantity: Quantity, value: float, rule: str) -> list[Edit]:
+    """The edits that give a number a new value: the number itself, and ``a`` or ``an`` before it."""
+    span, new = quantity.span, spelled(value, quantity)
+    edits = [Edit(span.start, span.end, raw[span.start : span.end], new, rule)]
+    before = re.search(r"\b([Aa]n?) $", raw[max(0, span.start - 4) : span.start])
+    if before is not None:
+        right = "an" if re.match(r"8|1[18](?!\d)|eight|eleven|eighteen", new.lower()) else "a"
+        if right != before[1].lower():
+            start = span.start - 1 - len(before[1])
+            edits.insert(0, Edit(start, span.start - 1, before[1], like(right, before[1]), rule))
+    return edits

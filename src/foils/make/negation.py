@@ -1,0 +1,222 @@
+"""Negation: where *not* can go, what it reaches, and how it comes out again."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from foils.make import gate
+from foils.make.edits import Edit, Span, like
+from foils.make.item import Item
+from foils.make.lexicon import table, words
+from foils.make.view import Text, Word
+from foils.make.words import article, forms, stem, stop
+
+# A finite verb after which "not" negates the clause; "may not" and the like leave the claim possible.
+FINITE = frozenset(
+    ["is", "are", "was", "were", "can", "will", "has", "have", "had", "does", "do", "did", "should", "must"]
+)
+WEAK = frozenset(["may", "might", "could", "would", "need", "ought"])
+SECOND = re.compile(
+    r"\b(?:and|but|which|who|where|while|having|with an?)\s+(?:\w+ly\s+)?(?:is|are|was|were|has|had|\w+ed|\w+s)\b|;"
+)
+HAVE = frozenset(["has", "have", "had"])
+CONTRACTED = re.compile(r"\b(is|are|was|were|has|have|had|does|do|did|should|would|could|must|ca|wo)(n['’]t)\b", re.I)
+NOT = re.compile(r"\b(?P<aux>is|are|was|were|can|will|has|have|had|does|do|did|should|must|am)(?P<not>\s*not)\b", re.I)
+
+
+class Clause(NamedTuple):
+    """The part of a sentence that a negation reaches: from its start or the last boundary to the next one."""
+
+    span: Span
+    main: bool
+
+
+def clause(text: Text, sentence: Span, place: int) -> Clause:
+    """The clause around a place; ``main``: nothing before it opens a subordinate clause."""
+    before = [w for w in text.within(Span(sentence.start, place)) if w.low in words("polarity", "clause")]
+    opening = words("polarity", "clause") - {"as", "or", "and"}
+    after = [w for w in text.within(Span(place, sentence.end)) if w.low in opening]
+    cut = re.compile(r"[;:]|\s[-–—]\s|,\s+(?:and|but|or)\b").search(text.raw, place, sentence.end)
+    end = min([w.start for w in after] + ([cut.start()] if cut else []), default=sentence.end)
+    return Clause(Span(sentence.start, end), not [w for w in before if w.low not in ("and", "as", "or")])
+
+
+def admits(item: Item, place: int, reach: Clause, sentence: Span) -> tuple[str, str]:
+    """The gate for a negation at a place: the route, or an empty route and the reason against it.
+
+    The clause must hold the answer, or (for a claim, or a passage of at most two sentences) half of the query; no
+    other sentence may say it too.
+    """
+    if not reach.main:
+        return "", "subordinate clause"
+    if problem := gate.unsound(item, place, negators=False):
+        return "", problem
+    if item.answer is not None:
+        return _answer_in(item, reach.span, sentence)
+    if ";" in item.passage[place : sentence.end]:
+        return "", "said elsewhere"
+    asked = item.question.content
+    held = len(asked & item.text.stems(reach.span))
+    if held < max(2, gate.CLAIM * len(asked)):
+        return "", "not aligned"
+    if gate.claim(item.question):
+        return _claim_in(item, place, reach.span, sentence)
+    if len(item.shares) > 2:
+        return "", "answer not known"
+    if gate.polar(item.question):
+        return "", "yes/no question"
+    rivals = (value for span, value in item.shares if span != sentence)
+    if any(value >= gate.CLAIM for value in rivals) or not _governs(item, place, sentence):
+        return "", "said elsewhere"
+    return "expected", ""
+
+
+def _answer_in(item: Item, reach: Span, sentence: Span) -> tuple[str, str]:
+    if not item.answers:
+        return "", "answer not in passage"
+    if not any(reach.holds(a) for a in item.answers):
+        return "", "answer outside the clause"
+    if any(not sentence.holds(a) for a in item.answers):
+        return "", "answer elsewhere"
+    return "answer", ""
+
+
+def _claim_in(item: Item, place: int, reach: Span, sentence: Span) -> tuple[str, str]:
+    """The word behind the negation is the claim's own, and no other sentence holds as much of the claim."""
+    words_behind = item.text.within(Span(place, reach.end))
+    first = next((stem(w.low) for w in words_behind if w.low not in stop() | FINITE), "")
+    if first not in item.question.content:
+        return "", "not aligned"
+    if gate.negated(item.question, Span(0, len(item.query))):
+        return "", "query negated"
+    rivals = (value for span, value in item.shares if span != sentence)
+    again = any(value >= 0.6 * gate.share(item, place) for value in rivals)
+    return ("", "said elsewhere") if again else ("query", "")
+
+
+def _governs(item: Item, place: int, sentence: Span) -> bool:
+    """What the question asks for stands behind the negation, in the same clause, and nothing of it before."""
+    text = item.text
+    before = text.within(Span(sentence.start, place))
+    if before and before[-1].low in ("and", "but", "or", "also"):
+        return False
+    # What stands in brackets before the verb is told whether the clause is negated or not.
+    aside = " ".join(re.findall(r"\(([^)]*)\)", text.raw[sentence.start : place]))
+    if Text(aside).content & item.question.content:
+        return False
+    second = SECOND.search(text.raw, place, sentence.end)
+    cut = second.start() if second else sentence.end
+    asked = gate.asks(item.question)
+    if asked:
+        values = [y.span for y in item.years] + [d.span for d in item.dates] if asked == "date" else []
+        values += [q.span for q in item.numbers] if asked == "number" else []
+        inside = [v for v in values if sentence.holds(v)]
+        return bool(inside) and all(place < v.start < cut for v in inside)
+    definition = re.match(r"(?:what|who|whats|what's)\s+(?:is|are|was|were)\b", item.question.low)
+    behind = {stem(w.low) for w in text.within(Span(place, cut))}
+    return definition is not None or bool(item.question.content & behind)
+
+
+def insertion(text: Text, sentence: Span) -> Word | str:
+    """The auxiliary behind which *not* may go, or the reason why none."""
+    inside = text.within(sentence)
+    if gate.negated(text, sentence):
+        return "negator"
+    for number, word in enumerate(inside):
+        if word.low in WEAK:
+            return "weak modal"
+        if word.low in words("polarity", "scope"):
+            return "quantifier before"
+        if word.low in FINITE and word.text.islower():
+            return _takes_not(text, inside, number) or word
+    return "no auxiliary"
+
+
+def _takes_not(text: Text, inside: tuple[Word, ...], number: int) -> str | None:
+    """Why *not* may not follow an auxiliary; None: it may."""
+    if number == 0 or number + 1 == len(inside):
+        return "no auxiliary"
+    word, before, following = inside[number], inside[number - 1].low, inside[number + 1]
+    if before in ("there", "that", "which", "who", "what"):
+        return "subordinate clause"
+    joined = not text.raw[word.end : following.start].isspace()
+    participle = following.low == "been" or following.low.endswith(("ed", "en")) or _participle(following.low)
+    if joined or (word.low in HAVE and not participle):
+        return "no auxiliary"
+    scope = words("polarity", "after not") | words("polarity", "scope") | {"one"}
+    return "quantifier after" if following.low in scope else None
+
+
+def _participle(word: str) -> bool:
+    return any(row[2] == word for row in table("verbs"))
+
+
+def removal(text: Text, sentence: Span) -> list[Edit] | str:
+    """The edits that take the negator out of a sentence, or the reason why not."""
+    raw = text.raw
+    low = (
+        text.low[sentence.start : sentence.end]
+        .replace("n't", " not ")
+        .replace("n’t", " not ")
+        .replace("cannot", "can not")
+    )
+    negators = [w for w in re.findall(r"[a-z]+", low) if w in words("polarity", "negator")]
+    if negators == ["no"]:
+        return _without_no(raw, sentence)
+    if negators != ["not"]:
+        return "no negator" if not negators else "negator"
+    match = NOT.search(raw, sentence.start, sentence.end) or CONTRACTED.search(raw, sentence.start, sentence.end)
+    if match is None:
+        return "weak modal"
+    after = text.within(Span(match.end(), sentence.end))
+    if not after or after[0].low in words("polarity", "after not"):
+        return "not only"
+    if {w.low for w in after} & (words("polarity", "npi") | {"but", "instead", "rather"}):
+        return "polarity item"
+    before = text.within(Span(sentence.start, match.start()))
+    if {w.low for w in before} & (words("polarity", "conditional") | {"why", "or"}):
+        return "conditional"
+    aux, negator = match[1], Span(*match.span(2))
+    verb = after[0]
+    if aux.lower() not in ("do", "does", "did"):
+        return _drop(raw, match, aux, negator)
+    if not raw[match.end() : verb.start].isspace() or verb.low in ("so", "the", "a", "that", "this"):
+        return "no verb after"
+    shape = affirmative(verb.low, aux.lower())
+    return [Edit(match.start(), verb.end, raw[match.start() : verb.end], shape, "remove-not")]
+
+
+NO = re.compile(
+    r"\b(?:has|have|had|having|shows?|showed|with|found|there (?:is|are|was|were))(?P<no>\s+no)\s+"
+    r"(?!longer|more|less|fewer|one|doubt|later|matter|such|other|idea|way)(?P<next>[a-z]+)(?P<noun>\s+[a-z]+)?",
+    re.IGNORECASE,
+)
+
+
+def _without_no(raw: str, sentence: Span) -> list[Edit] | str:
+    """*has no effect* to *has an effect*, *has no known uses* to *has known uses*."""
+    match = NO.search(raw, sentence.start, sentence.end)
+    if match is None:
+        return "negator"
+    following = [w.strip().lower() for w in (match["next"], match["noun"] or "")]
+    if {w.low for w in Text(raw[match.end() : sentence.end]).words} & words("polarity", "npi"):
+        return "polarity item"
+    mass = words("function", "mass")
+    plural = any(w.endswith("s") and not w.endswith("ss") for w in following)
+    bare = plural or bool(mass.intersection(following))
+    new = "" if bare else f" {article(following[0])}"
+    return [Edit(*match.span("no"), match["no"], new, "remove-not")]
+
+
+def _drop(raw: str, match: re.Match[str], aux: str, negator: Span) -> list[Edit]:
+    full = {"ca": "can", "wo": "will"}.get(aux.lower())
+    if full:
+        return [Edit(match.start(), match.end(), match[0], like(full, aux), "remove-not")]
+    return [Edit(negator.start, negator.end, raw[negator.start : negator.end], "", "remove-not")]
+
+
+def affirmative(verb: str, aux: str) -> str:
+    """The form that says without *do* what ``aux verb`` says: ``affirmative("open", "does")`` is ``"opens"``."""
+    known = forms(verb)
+    return {"do": known.base, "does": known.third, "did": known.past}[aux]

@@ -1,0 +1,259 @@
+"""Numbers in texts: how they are written, what they count, which bound they stand under."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import NamedTuple
+
+from foils.make.dates import PEOPLE, dates
+from foils.make.edits import Span
+from foils.make.lexicon import table, words
+from foils.make.view import Text
+from foils.make.words import stem, stop
+
+ONES = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+]
+TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+SCALES = {"thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12}
+ORDINALS = [
+    "first",
+    "second",
+    "third",
+    "fourth",
+    "fifth",
+    "sixth",
+    "seventh",
+    "eighth",
+    "ninth",
+    "tenth",
+    "eleventh",
+    "twelfth",
+]
+WORDS = {
+    **{w: n for n, w in enumerate(ONES)},
+    **{t: 20 + 10 * n for n, t in enumerate(TENS)},
+    **{f"{t}-{ONES[n]}": 20 + 10 * k + n for k, t in enumerate(TENS) for n in range(1, 10)},
+}
+# Digits that belong to a name, a version, a date, a score or a place in a list are no numbers.
+DIGITS = (
+    r"(?<![\w.,:/^#'’])(?<![\w)][-–−—])(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?![\w/^:]|[.,]\d|[-–−—/]\d|\s?[-–−—]\s?\d)"
+)
+GLUED = r"(?<![\w.,:/^#'’])(?<![\w)][-–−—])\d+(?:\.\d+)?(?=(?:%|°C|°F|kg|mg|km|cm|mm|mL|ml|GB|MB|kW|MW|Hz|g|m)\b|%)"
+SPELT = "|".join(sorted((w for w in WORDS if w not in ("zero", "one")), key=len, reverse=True))
+NUMBER = re.compile(
+    rf"{DIGITS}|{GLUED}|\b(?:{SPELT})\b(?![-\w])"
+    r"(?!\s+(?:one|two|three|four|five|six|seven|eight|nine|hundred|of\s+(?:the|them|these|those|us))\b)",
+    re.IGNORECASE,
+)
+BEFORE = re.compile(r"([^\W_]+)?[\s(\-]*([$£€¥~≈<>≤≥±]|US\$)?\s*$")
+
+COMPARED = "more|less|fewer|greater|higher|lower|older|younger|longer|shorter|larger|smaller"
+# "the past 30 years" follows from "the past 40 years": such windows are bounds too.
+BOUND = re.compile(
+    rf"(?:\b(?:at least|at most|(?:{COMPARED}) than|up to|over|under|above|below|exceeding|exceeds?|minimum of|"
+    r"maximum of|in excess of|past|last|first|next|previous|another|additional|top|as (?:many|much|few|little) as|"
+    r"between|between \S+(?: \w+)? and|from|within|until|to|or|not|only|nearly|almost|every|per|\d and)|[<>≤≥±])"
+    r"\s*[$£€]?\s*$",
+    re.IGNORECASE,
+)
+AFTER_BOUND = re.compile(
+    rf"^\s*(?:[\w°%]+\s+)?(?:or (?:{COMPARED}|above|over)|and (?:over|older|above|under)|to \d|±|\+)", re.IGNORECASE
+)
+ABOUT = re.compile(r"\b(?:about|around|approximately|roughly|some|circa|ca\.?|estimated|~|≈)\s*$", re.IGNORECASE)
+
+
+class Unit(NamedTuple):
+    """A unit of measure: ``value * factor + offset`` is the value in the base unit of its dimension."""
+
+    dimension: str
+    symbol: str
+    one: tuple[str, ...]
+    many: tuple[str, ...]
+    factor: float
+    offset: float
+    near: tuple[str, ...]
+
+
+@cache
+def units() -> dict[str, Unit]:
+    """Every spelling of every unit, words in lower case, symbols as they are."""
+    found: dict[str, Unit] = {}
+    for dimension, symbol, one, many, factor, offset, near in table("units"):
+        names = tuple(one.split("|")), tuple(many.split("|"))
+        unit = Unit(dimension, symbol, *names, float(factor), float(offset), tuple(near.split("|")))
+        for spelling in (symbol, *unit.one, *unit.many):
+            found.setdefault(spelling, unit)
+    return found
+
+
+@cache
+def _unit_pattern() -> re.Pattern[str]:
+    spellings = sorted(units(), key=len, reverse=True)
+    # "in" and "pt" are words or other things far more often than units, a bare "t", "d" or "h" hardly ever one.
+    plain = [re.escape(s).replace(r"\ ", r"\s+") for s in spellings if s not in ("in", "pt", "d", "t", "A", "yr", "mo")]
+    return re.compile(rf"[\s-]?\s?({'|'.join(plain)})(?![\w²³/])")
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A number in a text.
+
+    Args:
+        span: the digits or words of the number, scale word left out.
+        text: how it is written.
+        value: what it is, scale word counted.
+        scale: what its scale word multiplies by, 1 without.
+        unit: the unit of measure after it, or None.
+        unit_span: where the unit stands.
+        heads: stems of the words around it that say what is counted; for a unit: its dimension.
+        label: the stem of the word before it that it numbers (``type 2``), or an empty string.
+        sign: ``%``, a currency, or an empty string.
+        bound: it stands under a bound or in a range, so another number does not contradict it.
+        about: it is approximate.
+    """
+
+    span: Span
+    text: str
+    value: float
+    scale: float
+    unit: Unit | None
+    unit_span: Span | None
+    heads: frozenset[str]
+    label: str
+    sign: str
+    bound: bool
+    about: bool
+
+    @property
+    def base(self) -> float | None:
+        """The value in the base unit of its dimension."""
+        return None if self.unit is None else self.value * self.unit.factor + self.unit.offset
+
+    def same(self, other: Quantity) -> bool:
+        """Both say the same: equal values with the same unit, sign, label or counted thing."""
+        if self.base is not None and other.base is not None and self.unit and other.unit:
+            return self.unit.dimension == other.unit.dimension and abs(self.base - other.base) <= 1e-6 * abs(self.base)
+        if self.value != other.value or self.sign != other.sign:
+            return False
+        if self.label or other.label:
+            return self.label == other.label
+        return bool(self.heads & other.heads) or bool(self.sign)
+
+
+def quantities(text: Text) -> tuple[Quantity, ...]:
+    """The numbers of a text that may be edited or compared; years and dates are found elsewhere."""
+    raw = text.raw
+    if not re.search(r"\d", raw) and not text.vocabulary & WORDS.keys():
+        return ()
+    taken = [d.span for d in dates(text)]
+    found = (_quantity(text, m) for m in NUMBER.finditer(raw))
+    return tuple(q for q in found if q is not None and not any(q.span.meets(t) for t in taken))
+
+
+def _quantity(text: Text, match: re.Match[str]) -> Quantity | None:
+    raw, span = text.raw, Span(match.start(), match.end())
+    written = match[0]
+    value = _value(written)
+    left = BEFORE.search(raw, max(0, span.start - 30), span.start)
+    before, currency = (left[1] or "").lower() if left else "", (left[2] or "") if left else ""
+    after = re.compile(r"\s*(thousand|million|billion|trillion)\b", re.IGNORECASE).match(raw, span.end)
+    scale = SCALES[after[1].lower()] if after else 1.0
+    end = after.end() if after else span.end
+    percent = re.compile(r"\s?(?:%|per\s?cent\b|percent\b)").match(raw, end)
+    unit = None if percent or (currency in "$£€¥" and currency) else _unit_pattern().match(raw, end)
+    label = (
+        stem(before)
+        if value < 1000
+        and "," not in written
+        and before in words("function", "label")
+        and not unit
+        and not percent
+        and raw[span.start - 1 : span.start] != "-"
+        else ""
+    )
+    if _is_year(written, raw, end, before, unit is not None or percent is not None or bool(currency)) and not label:
+        return None
+    heads = frozenset({units()[_spelling(unit[1])].dimension}) if unit else _heads(text, span, end, before)
+    bound = bool(BOUND.search(raw, max(0, span.start - 24), span.start)) or bool(AFTER_BOUND.match(raw[end : end + 24]))
+    return Quantity(
+        span,
+        written,
+        value * scale,
+        scale,
+        units()[_spelling(unit[1])] if unit else None,
+        Span(unit.start(1), unit.end(1)) if unit else None,
+        heads,
+        label,
+        "%" if percent else currency.strip("~≈<>≤≥±"),
+        bound or currency in ("<", ">", "≤", "≥", "±"),
+        bool(ABOUT.search(raw, max(0, span.start - 18), span.start)),
+    )
+
+
+def _spelling(found: str) -> str:
+    """A unit as the lexicon spells it."""
+    return re.sub(r"\s+", " ", found)
+
+
+def _value(written: str) -> float:
+    low = written.lower()
+    return float(WORDS[low]) if low in WORDS else float(written.replace(",", ""))
+
+
+def _heads(text: Text, span: Span, end: int, before: str) -> frozenset[str]:
+    first = text.index(end)
+    after = [w for w in text.words[first : first + 2] if w.start - end < 30 and w.low not in stop()]
+    near = [stem(w.low) for w in after if not re.search(r"[.;:!?,()]", text.raw[end : w.start])]
+    return frozenset([*near, *([stem(before)] if before and before not in stop() else [])])
+
+
+def _is_year(written: str, raw: str, end: int, before: str, measured: bool) -> bool:
+    if measured or not re.fullmatch(r"1\d\d\d|20[0-4]\d", written):
+        return False
+    after = re.compile(r"[\s-]+([a-z]+)").match(raw, end)
+    if after is None:
+        return True
+    counted = bool(re.search(r"[^siu]s$", after[1])) and before not in ("in", "since", "during", "the", "of")
+    return not counted and after[1] not in PEOPLE
+
+
+def spelled(value: float, like: Quantity) -> str:
+    """A value written as another number is: words, thousands separators and decimals kept."""
+    number = value / like.scale
+    if like.text.lower() in WORDS and number in WORDS.values():
+        word = next(w for w, n in WORDS.items() if n == number)
+        return word.capitalize() if like.text[:1].isupper() else word
+    decimals = len(like.text.partition(".")[2])
+    grouped = "," in like.text or (number >= 10_000 and "," in like.text)
+    return f"{number:,.{decimals}f}" if grouped else f"{number:.{decimals}f}"
+
+
+def number_word(value: float) -> str | None:
+    """The words of a whole number below 1,000, or None."""
+    known = next((w for w, n in WORDS.items() if n == value), None)
+    if known is not None or not value.is_integer() or not 100 <= value < 1000:
+        return known
+    hundreds, rest = divmod(int(value), 100)
+    return f"{ONES[hundreds]} hundred" + (f" and {number_word(float(rest))}" if rest else "")

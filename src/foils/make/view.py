@@ -1,0 +1,152 @@
+"""A text as the operators see it: words, sentences, and what kind of writing it is; worked out once, when asked for."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+from foils.make.edits import Span
+from foils.make.lexicon import words
+from foils.make.words import stem, stop
+
+WORD = re.compile(r"[^\W_]+(?:['’][^\W\d_]+)?")
+# A sentence ends before white space and a capital, at a line break, or at a full stop that stands alone.
+END = re.compile(r"[.!?]+[\"'”’)\]]*\s+(?=(?:`` )?[\"'“‘(\[`]*[A-Z0-9À-Þ])|(?<=\s)[.!?]\s+|\s*\n\s*|[。！？]")
+SHORT = re.compile(
+    r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|No|Nos|vs|etc|approx|Fig|Figs|al|Jr|Sr|Inc|Ltd|Co|Corp|Vol|cf|ca|Gen)"
+    r"|\b[A-Z]|\b[a-z]\.[a-z]|\b[A-Z]\.[A-Z])\.$"
+)
+MARKUP = re.compile(r"</?[a-zA-Z!][^>]{0,200}>|&[a-z]{2,6};|[{}|\\]|\t|==|::|->|https?://|\(\)|;\s*$")
+QUESTION = re.compile(r"\?\s*[\"'”’)]*\s*$")
+SIGN = re.compile(r"[^\w\s]")
+LONGEST = 20_000
+
+
+class Word(NamedTuple):
+    """A word and where it stands."""
+
+    start: int
+    end: int
+    text: str
+    low: str
+
+    @property
+    def span(self) -> Span:
+        """Where it stands."""
+        return Span(self.start, self.end)
+
+
+@dataclass(frozen=True, eq=False)
+class Text:
+    """A text and what can be read off it.
+
+    Args:
+        raw: the characters, as given.
+    """
+
+    raw: str
+
+    @cached_property
+    def low(self) -> str:
+        """In lower case, character for character: places stay the same."""
+        lowered = self.raw.lower()
+        return lowered if len(lowered) == len(self.raw) else "".join(c.lower()[:1] or c for c in self.raw)
+
+    @cached_property
+    def words(self) -> tuple[Word, ...]:
+        """All words in order; hyphens part words, apostrophes do not."""
+        raw, low, build = self.raw, self.low, tuple.__new__
+        # Passages have hundreds of words: the checked constructor of a named tuple would double the time.
+        spans = [m.span() for m in WORD.finditer(raw)]
+        return tuple(build(Word, (start, end, raw[start:end], low[start:end])) for start, end in spans)
+
+    @cached_property
+    def roots(self) -> tuple[str, ...]:
+        """The stem of every word, an empty string for one that carries no meaning."""
+        stopped = stop()
+        return tuple("" if w.low in stopped else stem(w.low) for w in self.words)
+
+    @cached_property
+    def content(self) -> frozenset[str]:
+        """Stems of the words that carry meaning."""
+        return frozenset(self.roots) - {""}
+
+    @cached_property
+    def vocabulary(self) -> frozenset[str]:
+        """All lower-case words."""
+        return frozenset(w.low for w in self.words)
+
+    @cached_property
+    def sentences(self) -> tuple[Span, ...]:
+        """Sentences in order, without the white space around them."""
+        found, start = [], 0
+        for match in END.finditer(self.raw):
+            end = match.end()
+            if "\n" not in match[0] and SHORT.search(self.raw, start, match.start() + 1):
+                continue
+            found.append(self._trim(start, end))
+            start = end
+        found.append(self._trim(start, len(self.raw)))
+        return tuple(s for s in found if s.end > s.start)
+
+    def _trim(self, start: int, end: int) -> Span:
+        piece = self.raw[start:end]
+        left = len(piece) - len(piece.lstrip())
+        return Span(start + left, start + max(left, len(piece.rstrip())))
+
+    def sentence(self, place: int) -> Span:
+        """The sentence that holds a character; an empty span if none does."""
+        for sentence in self.sentences:
+            if place < sentence.end:
+                return sentence if sentence.start <= place else Span(place, place)
+        return Span(place, place)
+
+    def within(self, span: Span) -> tuple[Word, ...]:
+        """The words inside a span."""
+        part = self.words[self.index(span.start) : self.index(span.end)]
+        return part if not part or part[-1].end <= span.end else part[:-1]
+
+    def stems(self, span: Span) -> frozenset[str]:
+        """Stems of the words inside a span that carry meaning."""
+        return frozenset(self.roots[self.index(span.start) : self.index(span.end)]) - {""}
+
+    def index(self, place: int) -> int:
+        """Number of the first word that starts at a place or after it."""
+        low, high = 0, len(self.words)
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (middle + 1, high) if self.words[middle].start < place else (low, middle)
+        return low
+
+    @cached_property
+    def english(self) -> bool:
+        """It reads like English: Latin letters, and English function words among the words."""
+        # The beginning tells enough, and most passages are refused before their words are needed.
+        found = WORD.findall(self.raw[:400].lower())[:60]
+        if not found or sum(map(str.isascii, found)) < 0.8 * len(found):
+            return False
+        known, other = (
+            len(words("function", "english").intersection(found)),
+            len(words("function", "foreign").intersection(found)),
+        )
+        return known >= (2 if len(found) >= 12 else 1) and known > other
+
+    def why_not_prose(self, span: Span) -> str | None:
+        """Why a sentence is not to be edited: too short, too long, a question, markup, code or a table."""
+        piece = self.raw[span.start : span.end]
+        count = len(self.within(span))
+        if count < 3:
+            return "fragment"
+        if count > 120 or MARKUP.search(piece):
+            return "not prose"
+        if QUESTION.search(piece):
+            return "question"
+        return "not prose" if len(SIGN.findall(piece)) > 0.25 * len(piece) else None
+
+    def quoted(self, place: int, sentence: Span) -> bool:
+        """The place lies inside quotation marks of its sentence."""
+        before = self.raw[sentence.start : place]
+        opened = before.rfind("“") > before.rfind("”") or before.rfind("``") > before.rfind("''")
+        return before.count('"') % 2 == 1 or opened

@@ -1,0 +1,83 @@
+"""What can become of a candidate once it is judged: the reasons it is dropped for, and how it becomes a positive.
+
+A promoted row has ``positive`` true and ``kind`` "promoted"; ``judged_by`` and ``p_relevant`` say who judged it, and
+``was`` why it had been dropped before (null: it was live). Positives of the collection never have that kind, so both
+are told apart, and ``demote`` takes a promotion back.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import polars as pl
+
+from foils.pairs import Pairs
+
+PROMOTED = "promoted"
+JUDGED, LIKELY, UNKNOWN, UNJUDGED = "judged relevant", "likely relevant", "unknown", "not judged"
+TRUTH = (JUDGED, LIKELY, UNKNOWN, UNJUDGED)
+
+
+def column(judge: str) -> str:
+    """The score column of a judge, by its name.
+
+    Example:
+        >>> column("llm:Qwen3-32B@3f9a")
+        'prob.llm-qwen3-32b-3f9a'
+    """
+    return f"prob.{re.sub(r'[^a-z0-9]+', '-', judge.lower()).strip('-')}"
+
+
+def promoted() -> pl.Expr:
+    """True for positives that a judge found."""
+    return pl.col("positive") & (pl.col("kind").cast(pl.String) == PROMOTED).fill_null(value=False)
+
+
+def given() -> pl.Expr:
+    """True for the positives that the collection knew."""
+    return pl.col("positive") & ~promoted()
+
+
+def said() -> pl.Expr:
+    """True where ``p_relevant`` is a verdict and not an estimate."""
+    return pl.col("judged_by").is_not_null()
+
+
+def open_to(pairs: Pairs) -> pl.Expr:
+    """True for candidates that a verdict may still make a positive.
+
+    Live ones, those that were not drawn, and those that a soft rule or a verdict dropped; not copies of positives,
+    rows that rest on proof, or negatives of a dropped query.
+    """
+    why = pl.col("dropped").cast(pl.String)
+    reasons = sorted({*pairs.soft, *TRUTH, "not drawn"})
+    return ~pl.col("positive") & pl.col("kind").is_null() & (why.is_null() | why.is_in(reasons))
+
+
+def promote(pairs: Pairs, where: pl.Expr) -> Pairs:
+    """Make positives of the rows that are open to it and where the condition is true."""
+    goes = pairs.frame.select(open_to(pairs) & where.fill_null(value=False)).to_series()
+    mask = pl.lit(goes)
+    before = pl.col("was") if "was" in pairs.frame.columns else pl.lit(None, dtype=pl.String)
+    frame = pairs.frame.with_columns(
+        positive=pl.col("positive") | mask,
+        kind=pl.when(mask).then(pl.lit(PROMOTED, dtype=pl.Categorical)).otherwise("kind"),
+        was=pl.when(mask).then(pl.col("dropped").cast(pl.String)).when(promoted()).then(before),
+        dropped=pl.when(~mask).then("dropped"),
+        weight=pl.when(~mask).then("weight"),
+    )
+    return replace(pairs, frame=frame)
+
+
+def demote(pairs: Pairs) -> Pairs:
+    """Take every promotion back: the rows are candidates again, with the fate that they had before."""
+    back = pl.lit(pairs.frame.select(promoted()).to_series())
+    before = pl.col("was") if "was" in pairs.frame.columns else pl.lit(None, dtype=pl.String)
+    frame = pairs.frame.with_columns(
+        positive=pl.col("positive") & ~back,
+        kind=pl.when(~back).then("kind"),
+        dropped=pl.when(back).then(before.cast(pl.Categorical)).otherwise("dropped"),
+        was=pl.lit(None, dtype=pl.String),
+    )
+    return replace(pairs, frame=frame)

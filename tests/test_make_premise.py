@@ -1,0 +1,74 @@
+"""The query side: one constraint changed that the passage states, to a value that it does not hold."""
+
+import pytest
+from test_make_nearmiss import made, reason
+
+from foils.make.premise import QueryAntonym, QueryDate, QueryExclusion, QueryNegation, QueryNumber, QueryOrdinal
+
+CURIE = "Marie Curie won her second Nobel Prize in 1911, for work on two metals found in Poland."
+
+
+@pytest.mark.parametrize(
+    ("operator", "query", "passage", "old"),
+    [
+        (QueryNumber(), "What are the signs of ataxia type 2?", "Ataxia type 2 shows signs early.", "2"),
+        (QueryDate(), "Which prize did Curie win in 1911?", CURIE, "1911"),
+        (QueryDate(), "Who ruled the island in 1520?", "Olaf ruled the island from 1509 to 1547.", "1520"),
+        (QueryDate(), "Which feast is held in May?", "The feast of bread is held in May.", "May"),
+        (QueryAntonym(), "what is the highest peak of the island", "The highest peak of the island is Bel.", "highest"),
+        (QueryAntonym(), "who was the first woman to fly", "Ann was the first woman to fly.", "first"),
+        (QueryExclusion(), "What work on metals was done in Poland?", CURIE, "Poland"),
+        (QueryOrdinal(), "When did Curie win her second Nobel Prize?", CURIE, "second"),
+    ],
+)
+def test_a_constraint_is_changed(operator, query, passage, old):
+    result = made(operator, query, passage)
+    assert result.side == "query"
+    assert result.edits[-1].old == old
+    assert result.edits[-1].new.lower() not in passage.lower()
+
+
+def test_a_new_year_lies_in_no_period_of_the_passage():
+    passage = "Olaf ruled the island from 1509 to 1547."
+    for seed in range(20):
+        changed = made(QueryDate(seed=seed), "Who ruled the island in 1546?", passage)
+        assert not 1509 <= int(changed.edits[0].new) <= 1547
+
+
+def test_claims_are_negated_both_ways():
+    passage = "In mice the drug is associated with weight loss of a tenth."
+    assert "is not associated" in made(QueryNegation(), "The drug is associated with weight loss.", passage).text
+    none = "In mice the drug is not associated with weight loss at all."
+    taken = made(QueryNegation(), "The drug is not associated with weight loss.", none)
+    assert taken.text == "The drug is associated with weight loss."
+
+
+@pytest.mark.parametrize(
+    ("operator", "query", "passage", "why"),
+    [
+        (QueryNumber(), "What are the signs of ataxia type 2?", "Ataxia shows signs early.", "not aligned"),
+        (QueryNumber(), "Did at least 30 guards come?", "At least 30 guards came.", "bound"),
+        (QueryNumber(), "how many xbox 360 were sold", "70 million xbox 360 were sold.", "part of a name"),
+        (QueryDate(), "Who ruled since 1509?", "Olaf ruled since 1509.", "bound"),
+        (QueryAntonym(), "Is the highest peak Bel?", "The highest peak is Bel.", "yes/no question"),
+        (
+            QueryAntonym(),
+            "what is the highest peak",
+            "The highest peak is Bel, the lowest peak Mur.",
+            "value elsewhere",
+        ),
+        (QueryAntonym(), "where is new york", "New York is on the coast.", "no constraint"),
+        (QueryExclusion(), "who sang red river", "Ann sang Red River in the town.", "part of a name"),
+        (
+            QueryExclusion(),
+            "what lies between Spain and France",
+            "Andorra lies between Spain and France.",
+            "two of a set",
+        ),
+        (QueryNegation(), "Who made the drug?", "The drug is made by Roche.", "no claim"),
+        (QueryOrdinal(), "who won the third prize", "He won a prize in the town.", "not aligned"),
+        (QueryNumber(), "how did stage 2 and then all other parts of the long race go", "Stage 2 came.", "not aligned"),
+    ],
+)
+def test_constraints_that_must_stay(operator, query, passage, why):
+    assert reason(operator, query, passage) == why
