@@ -176,9 +176,7 @@ def main() -> None:
         print("| part | seconds |\n|---|---|")
         for name, value in result["seconds"].items():
             print(f"| {name} | {value:.1f} |")
-        print(
-            f"| together | {seconds:.1f} |\n\npeak memory {peak:.2f} GB\n\n| defect | planted | found |\n|---|---|---|"
-        )
+        print(f"\naudit: {took}\n\n| defect | planted | found |\n|---|---|---|")
         for key in {**planted, **found}:
             print(f"| {key} | {planted.get(key, 0):,} | {found.get(key, 0):,} |")
         for m in result["measures"]:

@@ -4,7 +4,8 @@
 
 Candidates: the union of the BM25 and dense top 50, one known positive per query (`labelled_1.tsv`). The verdicts of
 the judged queries are the truth. Scored are the candidates of the other queries, against the cosine of the same
-vectors (`lsa`: no model is needed). The adapter's defaults (hidden units, steps, rate) were chosen on cacm, which is not reported.
+vectors (`lsa`: no model is needed). The adapter's defaults (hidden units, steps, rate) were chosen on cacm,
+which is not reported.
 """
 
 from __future__ import annotations

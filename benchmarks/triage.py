@@ -236,8 +236,8 @@ def matched(name: str, base: Floats, curve: list[Floats]) -> None:
     points = np.array(sorted(curve, key=lambda line: line[0]))
     calls, kept, rank = (float(np.interp(base[0], points[:, 0], points[:, k])) for k in (2, 3, 1))
     print(
-        f"| {name} | {base[0]:.1f} | {base[2]:.1f} | {calls:.1f} | {calls / base[2]:.2f} | {base[3]:.2f} | {kept:.2f} | "
-        f"{-base[1]:.1f} | {-rank:.1f} |",
+        f"| {name} | {base[0]:.1f} | {base[2]:.1f} | {calls:.1f} | {calls / base[2]:.2f} | {base[3]:.2f} | {kept:.2f} "
+        f"| {-base[1]:.1f} | {-rank:.1f} |",
         flush=True,
     )
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import polars as pl
 import pytest
+
 from foils.audit import audit
 from foils.audit.opening import opened
 from foils.audit.slots import view
-
 from foils.errors import DataError
 from test_readers import CASES
 

@@ -16,10 +16,24 @@ from foils.audit.bias import blind_auc
 from foils.audit.measure import auc, cramer, one_sided_words, over_folds
 from foils.audit.tongue import languages, scripts
 
-NOUNS = (
-    "river house train garden window letter bridge winter market teacher forest kitchen island mirror engine".split()
-)
-VERBS = "crosses follows opens leaves paints holds repairs finds carries sells".split()
+NOUNS = [
+    "river",
+    "house",
+    "train",
+    "garden",
+    "window",
+    "letter",
+    "bridge",
+    "winter",
+    "market",
+    "teacher",
+    "forest",
+    "kitchen",
+    "island",
+    "mirror",
+    "engine",
+]
+VERBS = ["crosses", "follows", "opens", "leaves", "paints", "holds", "repairs", "finds", "carries", "sells"]
 
 
 def sentence(rng: np.random.Generator, words: int = 12) -> str:

@@ -9,9 +9,28 @@ from foils.make.item import Item
 from foils.make.polarity import InsertNot, RemoveNot
 from foils.make.temporal import YearShift
 
-THINGS = (
-    "valve gate mill bridge ferry lamp wheel tower bell pump saw door lock pipe tank drum kiln forge loom press".split()
-)
+THINGS = [
+    "valve",
+    "gate",
+    "mill",
+    "bridge",
+    "ferry",
+    "lamp",
+    "wheel",
+    "tower",
+    "bell",
+    "pump",
+    "saw",
+    "door",
+    "lock",
+    "pipe",
+    "tank",
+    "drum",
+    "kiln",
+    "forge",
+    "loom",
+    "press",
+]
 
 
 def inserted(n=20):

@@ -1,13 +1,13 @@
 """Negation in and out, quantifiers, opposites and prefixes: where they go, where they must not."""
 
 import pytest
-from test_make_nearmiss import made, reason
 
 from foils.make.edits import apply
 from foils.make.negation import affirmative, insertion, removal
 from foils.make.polarity import Affixal, Antonym, InsertNot, Quantifier, RemoveNot
 from foils.make.view import Text
 from foils.make.words import article, forms, opposites
+from test_make_nearmiss import made, reason
 
 
 def taken_out(sentence):

@@ -1,9 +1,9 @@
 """The query side: one constraint changed that the passage states, to a value that it does not hold."""
 
 import pytest
-from test_make_nearmiss import made, reason
 
 from foils.make.premise import QueryAntonym, QueryDate, QueryExclusion, QueryNegation, QueryNumber, QueryOrdinal
+from test_make_nearmiss import made, reason
 
 CURIE = "Marie Curie won her second Nobel Prize in 1911, for work on two metals found in Poland."
 

@@ -3,13 +3,13 @@
 import importlib.util
 
 import pytest
-from test_make_nearmiss import made, reason
 
 from foils.errors import MissingExtra
 from foils.make.dosupport import InsertDoNot
 from foils.make.item import Item, Refused
 from foils.make.roles import RoleSwap, passive, pipelines, roles
 from foils.make.view import Text
+from test_make_nearmiss import made, reason
 
 parsed = pytest.mark.skipif(not pipelines(), reason="no spaCy pipeline is installed")
 tagged = pytest.mark.skipif(

@@ -1,13 +1,13 @@
 """Years, months, order, other periods, and the deletion of the evidence."""
 
 import pytest
-from test_make_nearmiss import made, reason
 
-from foils.make.deletion import DeleteEvidence, OtherPeriod
 from foils.make.dates import years
+from foils.make.deletion import DeleteEvidence, OtherPeriod
 from foils.make.pool import Pool
 from foils.make.temporal import MonthShift, Order, YearShift
 from foils.make.view import Text
+from test_make_nearmiss import made, reason
 
 BRIDGE = "The bridge was opened in 1932 after long work. A second track came in 1951."
 

@@ -171,9 +171,8 @@ def test_numbers_of_a_number_edit():
 
 
 def test_a_model_without_the_three_labels_is_refused(tmp_path):
-    from tiny import reranker
-
     from foils.make.nli import CrossEncoderNli
+    from tiny import reranker
 
     folder = reranker(tmp_path, labels=2)
     with pytest.raises(RecipeError, match="contradiction, entailment, neutral"):

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from foils.audit.findings import Found
-from foils.audit.measure import Estimate, auc, cramer, over_folds, one_sided_words
+from foils.audit.measure import Estimate, auc, cramer, one_sided_words, over_folds
 from foils.audit.sample import Twins
 from foils.audit.table import Table
 from foils.show import share
