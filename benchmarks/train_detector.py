@@ -1,22 +1,24 @@
 """Train the coefficients that the detector ships, and measure them on collections left out.
 
-    python benchmarks/train_detector.py [--data DIR] [--write]
+    python benchmarks/train_detector.py [--data DIR] [--write | --check]
 
 Collections whose pairs are judged in depth; each query shows one known positive (`extras/fn_eval/labelled_1.tsv`),
 its other positives (`hidden_1.tsv`) are what is to be found, `ambiguous.tsv` and cranfield's source documents are
-never scored. Candidates: the union of BM25 and MiniLM, to several depths. `--write` replaces
-`src/foils/detect/shipped.json`.
+never scored. Candidates: the union of BM25 and MiniLM, to several depths. Nothing is drawn at random. `--write`
+replaces `src/foils/detect/shipped.json`; `--check` compares with it and exits with 1 if it would change.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
+import sys
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -43,6 +45,7 @@ CLOSED = ("adi", "cranfield", "cisi", "cacm", "npl")
 JUDGED = ("trecdl19", "noveleval2306", "climate_fever")
 TRAIN = ("adi", "cranfield", "cisi", "cacm", "npl")
 DEPTHS = (30, 50, 100)
+SHIPPED = Path(__file__).parents[1] / "src" / "foils" / "detect" / "shipped.json"
 SCALE = {"queries": 100, "rows": 75, "variance": 1.0}
 
 
@@ -194,16 +197,18 @@ def left_out(samples: dict[str, list[Sample]]) -> dict[str, dict[str, float]]:
 
 def dump(known: Shipped, left: dict[str, dict[str, float]]) -> str:
     """The form of ``shipped.json``."""
-    table = {
+    coefficients = {
         "weights": {name: round(float(w), 4) for name, w in zip(BASIC, known.weights, strict=True)},
         "place": {"weight": round(known.place, 4), "mean": round(known.place_mean, 4), "queries": known.place_queries},
         "intercept": round(known.intercept, 4),
         "correlation": {
             a: {b: round(float(known.correlation[i, j]), 3) for j, b in enumerate(KINDS)} for i, a in enumerate(KINDS)
         },
+    }
+    table = coefficients | {
         "provenance": {
             "script": "benchmarks/train_detector.py",
-            "date": datetime.now(tz=UTC).date().isoformat(),
+            "digest": digest(coefficients),
             "candidates": f"BM25 and all-MiniLM-L6-v2, depths {', '.join(map(str, DEPTHS))}; one known positive",
             "collections": known.provenance,
             "left out": {n: {k: round(v, 4) for k, v in row.items()} for n, row in left.items()},
@@ -212,11 +217,17 @@ def dump(known: Shipped, left: dict[str, dict[str, float]]) -> str:
     return json.dumps(table, indent=1) + "\n"
 
 
+def digest(coefficients: dict[str, Any]) -> str:
+    """Of everything but the provenance: a coefficient changed by hand does not go with it any more."""
+    return hashlib.sha256(json.dumps(coefficients, sort_keys=True).encode()).hexdigest()[:16]
+
+
 def main() -> None:
-    """Train, measure, and write if asked to."""
+    """Train, measure, and write or compare if asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("FOILS_DATA", "../shared/data")))
     parser.add_argument("--write", action="store_true", help="replace src/foils/detect/shipped.json")
+    parser.add_argument("--check", action="store_true", help="exit with 1 where shipped.json differs")
     args = parser.parse_args()
     dense = encoder()
     samples: dict[str, list[Sample]] = {}
@@ -224,9 +235,13 @@ def main() -> None:
         world = load(args.data, name)
         samples[name] = [candidates(world, dense, depth) for depth in DEPTHS]
     text = dump(train(samples), left_out(samples))
+    if args.check:
+        same = SHIPPED.read_text(encoding="utf-8") == text
+        print("the same" if same else text)
+        sys.exit(0 if same else 1)
     print(text)
     if args.write:
-        (Path(__file__).parents[1] / "src" / "foils" / "detect" / "shipped.json").write_text(text, encoding="utf-8")
+        SHIPPED.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

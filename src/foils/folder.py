@@ -18,11 +18,14 @@ from foils.collection import LABELS, Collection
 from foils.errors import DataError
 from foils.files import atomic, write_text
 from foils.ledger import Ledger
+from foils.outcome import given
 from foils.pairs import BASE, Pairs
 
 MANIFEST = "manifest.json"
 WORK = ".work"
+NEXT = "next"
 TEXTS = ("corpus", "queries", "positives")
+STORED = ("recipe.toml", "pairs.parquet", "ledger.json", "report.html", *(f"collection/{n}.parquet" for n in TEXTS))
 CATEGORIES = ("dropped", "kind", "judged_by", "filled")
 
 
@@ -32,7 +35,7 @@ def table(pairs: Pairs) -> tuple[pl.DataFrame, Collection]:
     docs, doc_rows = _renumber(frame["doc"], collection.corpus.height)
     queries, query_rows = _renumber(frame["query"], collection.queries.height)
     corpus, questions = collection.corpus[docs], collection.queries[queries]
-    labels = pl.DataFrame(frame.filter("positive").select("query", "doc")).join(
+    labels = pl.DataFrame(frame.filter(given()).select("query", "doc")).join(
         collection.positives, on=["query", "doc"], how="left", maintain_order="left"
     )
     labels = labels.with_columns(
@@ -163,28 +166,44 @@ class Folder:
 
     def finish(self, pairs: Pairs, recipe: str, ledger: Ledger, report: str) -> None:
         """Write everything, the manifest last."""
+        self._write(self.path, pairs, recipe, ledger, report)
+        shutil.rmtree(self.path / WORK, ignore_errors=True)
+
+    def replace(self, pairs: Pairs, recipe: str, ledger: Ledger, report: str) -> None:
+        """Put another state of a complete run in its place: after a kill it is the old or the new one, never both."""
+        fresh = self.path / WORK / NEXT
+        shutil.rmtree(fresh, ignore_errors=True)
+        self._write(fresh, pairs, recipe, ledger, report)
+        self.settle()
+
+    def settle(self) -> None:
+        """Finish a replacement that a kill has cut short; the new manifest moves last, and until then it can go on."""
+        fresh = self.path / WORK / NEXT
+        if not (fresh / MANIFEST).is_file():
+            return
+        with _disk(self.path):
+            for name in (*STORED, MANIFEST):
+                if (fresh / name).is_file():
+                    (self.path / name).parent.mkdir(exist_ok=True)
+                    (fresh / name).replace(self.path / name)
+        shutil.rmtree(self.path / WORK, ignore_errors=True)
+
+    def _write(self, where: Path, pairs: Pairs, recipe: str, ledger: Ledger, report: str) -> None:
         stored, cut = table(pairs)
-        write_text(self.path / "recipe.toml", recipe)
+        write_text(where / "recipe.toml", recipe)
         for name in TEXTS:
-            write_parquet(getattr(cut, name), self.path / "collection" / f"{name}.parquet")
-        write_parquet(stored, self.path / "pairs.parquet")
-        write_text(self.path / "ledger.json", ledger.to_json())
-        write_text(self.path / "report.html", report)
-        same = (
-            "recipe.toml",
-            "pairs.parquet",
-            "report.html",
-            *(f"collection/{n}.parquet" for n in TEXTS),
-        )
+            write_parquet(getattr(cut, name), where / "collection" / f"{name}.parquet")
+        write_parquet(stored, where / "pairs.parquet")
+        write_text(where / "ledger.json", ledger.to_json())
+        write_text(where / "report.html", report)
         manifest = {
             "key": self.key,
             "name": pairs.collection.name,
             "soft": sorted(pairs.soft),
             "counts": pairs.counts(),
-            "sha256": {name: _sha256(self.path / name) for name in sorted(same)},
+            "sha256": {name: _sha256(where / name) for name in sorted(STORED) if name != "ledger.json"},
         }
-        write_text(self.path / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True) + "\n")
-        shutil.rmtree(self.path / WORK, ignore_errors=True)
+        write_text(where / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True) + "\n")
 
     def load(self) -> tuple[Pairs, str, Ledger]:
         """Read a complete run: the table, the recipe, the ledger.
@@ -192,6 +211,7 @@ class Folder:
         Raises:
             DataError: no run, an unfinished run, or files that no longer belong to the manifest.
         """
+        self.settle()
         if not (self.path / MANIFEST).is_file():
             unfinished = (self.path / WORK).is_dir()
             hint = "an unfinished run; the command that began it continues it" if unfinished else "no manifest.json"

@@ -42,6 +42,7 @@ METHODS: dict[str, dict[str, str]] = {
         "llm-logprob": "foils.judges.logprob:LlmLogprob",
         "cross-encoder": "foils.judges.cross_encoder:CrossEncoder",
         "replay": "foils.judges.replay:Replay",
+        "sheet": "foils.judges.sheet:Sheet",
         "answer": "foils.judges.answer:AnswerJudge",
         "adapter": "foils.judges.adapter:AdapterJudge",
         "vote": "foils.judges.vote:Vote",

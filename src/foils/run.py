@@ -26,6 +26,9 @@ from foils.pairs import Pairs
 from foils.protocols import Encoder, Engine, Scorer
 from foils.recipes import Plan
 from foils.steps import Recipe, Source, Step
+from foils.verdicts import Verdicts
+
+VERDICTS = "verdicts.parquet"
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,11 @@ class Run:
         """
         pairs, text, ledger = Folder(Path(folder)).load()
         return Run(pairs, recipe_file.loads(text, f"{folder}/recipe.toml"), ledger, Path(folder))
+
+    @property
+    def verdicts(self) -> Verdicts:
+        """All that judges said of this run, as ``verdicts.parquet`` in its folder keeps it."""
+        return Verdicts() if self.folder is None else Verdicts.read(self.folder / VERDICTS)
 
     @property
     def negatives(self) -> pl.DataFrame:

@@ -17,7 +17,7 @@ from foils.files import atomic
 from foils.pairs import Pairs
 from foils.protocols import Verdict
 
-Draw = Literal["random", "chosen", "given"]
+Draw = Literal["random", "chosen", "given", "audit"]
 
 SCHEMA: dict[str, pl.DataType] = {
     "query_id": pl.String(),
@@ -40,8 +40,9 @@ class Verdicts:
     Args:
         frame: ``query_id``, ``doc_id``; ``p_relevant`` f32 (null: abstained); ``grade`` 0 to 3 or null; ``by``: judge
             and version; ``family``: the kinds of evidence, joined by "+"; ``why``; ``draw``: ``random`` (part of an
-            unbiased sample), ``chosen`` (where it changes most) or ``given`` (imported); ``chance``: the probability
-            with which the pair came into a random sample, null otherwise; ``texts``: a hash of both texts, so that a
+            unbiased sample), ``chosen`` (where it changes most), ``given`` (imported) or ``audit`` (to measure or to
+            promise, not to filter); ``chance``: the probability with which the pair came into a random sample, null
+            otherwise; ``texts``: a hash of both texts, so that a
             verdict never outlives the texts it was given for.
     """
 

@@ -24,9 +24,10 @@ from foils.audit.rows import rows, scores
 from foils.audit.sample import sampled_queries, twins
 from foils.audit.table import Table, read_table
 from foils.audit.tongue import tongues
+from foils.audit.within import KEY, Within, compared, plan_within
 from foils.collection import Collection
 from foils.engine import Local
-from foils.errors import RecipeError
+from foils.errors import DataError, RecipeError
 from foils.protocols import Engine
 from foils.verdicts import Verdicts
 
@@ -48,8 +49,10 @@ class Audit:
         table: the file as columns.
         found: what the checks saw.
         known: positives of ``--data``.
-        at_risk: entries that a fix takes out for ``--risk``.
+        within: the estimate against ``--risk``.
+        collection: of ``--data``.
         relevant_from: the lowest label of a positive.
+        engine: where heavy work runs.
     """
 
     path: Path
@@ -60,8 +63,10 @@ class Audit:
     table: Table = field(repr=False)
     found: list[Found] = field(repr=False)
     known: pl.DataFrame | None = field(default=None, repr=False)
-    at_risk: frozenset[int] = field(default=frozenset(), repr=False)
+    within: Within | None = None
+    collection: Collection | None = field(default=None, repr=False)
     relevant_from: int = 1
+    engine: Engine = field(default_factory=Local, repr=False)
 
     @property
     def clean(self) -> bool:
@@ -79,6 +84,8 @@ class Audit:
     ) -> Fixed:
         """Write the file repaired, in the same format; rows that need no repair keep their bytes.
 
+        With a risk every negative is rated first, and the likeliest go until the estimate of the others is within it.
+
         Args:
             out: the new file, with the same ending.
             also: kinds of findings to repair that a fix leaves alone otherwise (``near-positive``, ...).
@@ -93,9 +100,18 @@ class Audit:
         """
         target = Path(out)
         check_target(self.path, target)
-        keys = chosen([*also, *(["false-negative"] if self.at_risk else [])], skip)
-        plan = make_plan(self.table, self.found, keys, promote=promote, short=short, known=self.known)
-        return write(self.table, plan, target, self.relevant_from)
+        if KEY in also and self.within is None:
+            raise RecipeError(f"{KEY}: say how many may stay: a risk, for instance 0.05")
+        keys = chosen(also, skip)
+        if self.within is None or KEY in skip:
+            plan, within = make_plan(self.table, self.found, keys, promote=promote, short=short, known=self.known), None
+        else:
+            queries = sampled_queries(self.table, self.table.records.height)
+            rated = hard.rate(self.table, queries, queries.len(), self.engine, data=self.collection, everything=True)
+            plan, within = plan_within(
+                self.table, self.found, keys, rated, self.within.risk, promote=promote, short=short, known=self.known
+            )
+        return replace(write(self.table, plan, target, self.relevant_from), within=within)
 
     def data(self) -> dict[str, Any]:
         """As plain values that JSON can hold."""
@@ -105,6 +121,7 @@ class Audit:
             "clean": self.clean,
             "findings": [finding.data() for finding in self.findings],
             "measures": [measure._asdict() for measure in self.measures],
+            "risk": None if self.within is None else self.within.data(),
             "seconds": {name: round(value, 1) for name, value in self.seconds.items()},
         }
 
@@ -137,14 +154,14 @@ def audit(
         path: the file; any format of ``docs/formats-read.md`` that is a file of rows.
         data: the collection that the file was mined from: its positives and texts.
         verdicts: of a judge, as a table or as ``verdicts.parquet``; matched by the texts.
-        risk: the largest share of false negatives; every query is then rated, and a fix takes out the likeliest.
+        risk: the largest share of false negatives; the estimate is compared with it, and a fix takes out the likeliest.
         negatives: how many a row needs; null: as many as most rows have.
         relevant_from: the lowest label of a positive.
         sample: queries that are searched for false negatives; 0: none.
         engine: where heavy work runs and progress is shown.
 
     Raises:
-        DataError: the file cannot be read, or hardly any of its rows can.
+        DataError: the file cannot be read, or hardly any of its rows can, or too few for a risk.
         RecipeError: an option makes no sense.
     """
     _check(risk, negatives, sample)
@@ -176,19 +193,17 @@ def audit(
         given = verdicts if isinstance(verdicts, Verdicts) else Verdicts.read(verdicts)
         more, measured = judged(table, given)
         found, measures = found + more, measures + measured
-    estimate = _rated(table, collection, risk, sample, engine)
-    at_risk: frozenset[int] = frozenset()
+    estimate = _rated(table, collection, sample, engine)
+    within = None
     if estimate is not None:
         more, measured = hard.hard(table, estimate)
-        if risk is not None:
-            entries = hard.within(estimate, risk)
-            at_risk = frozenset(entries.tolist())
-            more = [replace(f, entries=entries) if f.key == "false-negative" else f for f in more]
         found, measures = found + more, measures + measured
+    if risk is not None:
+        within = _within(estimate, risk)
     clock.took("false negatives")
     return Audit(
         source.path, told.sizes(table), told.findings(table, found), tuple(measures), clock.seconds,
-        table, found, known, at_risk, relevant_from,
+        table, found, known, within, collection, relevant_from, engine,
     )  # fmt: skip
 
 
@@ -206,16 +221,23 @@ def _missing(found: list[Found], why: str) -> list[Found]:
     return [replace(f, notes=(why,), extra={"why": why}) if f.key == "corpus-missing" and why else f for f in found]
 
 
-def _rated(
-    table: Table, collection: Collection | None, risk: float | None, sample: int, engine: Engine
-) -> hard.Rated | None:
+def _rated(table: Table, collection: Collection | None, sample: int, engine: Engine) -> hard.Rated | None:
     if sample == 0 or not table.queries["known"].all():
         return None
     every = sampled_queries(table, table.records.height)
-    queries = every if risk is not None else every[:sample]
-    if queries.len() == 0:
+    if every.len() == 0:
         return None
-    return hard.rate(table, queries, every.len(), engine, data=collection, everything=risk is not None)
+    return hard.rate(table, every[:sample], every.len(), engine, data=collection)
+
+
+def _within(estimate: hard.Rated | None, risk: float) -> Within:
+    queries = 0 if estimate is None else estimate.frame["asked"].n_unique()
+    if estimate is None or queries < hard.FEW:
+        raise DataError(
+            f"risk {risk:g} cannot be judged: of {queries} queries text, positive and negative could be compared, and "
+            f"{hard.FEW} are needed; leave the risk out"
+        )
+    return compared(estimate.frame, risk)
 
 
 class _Clock:

@@ -78,7 +78,9 @@ def _repeats(negatives: pl.DataFrame) -> pl.DataFrame:
 def _letters(table: Table) -> pl.Series:
     """True for single characters, in a file whose documents are texts."""
     lengths = table.passages.str.len_chars()
-    usual = float(lengths.filter(lengths > 1).median() or 0)  # type: ignore[arg-type]
+    # Of documents that stand in an entry: a fix is planned on a table whose other documents are gone.
+    used = lengths.gather(table.entries["doc"].unique())
+    usual = float(used.filter(used > 1).median() or 0)  # type: ignore[arg-type]
     single = table.docs["known"] & (lengths == 1) & table.passages.str.contains(LETTER)
     return single if usual >= 10 else pl.Series(np.zeros(lengths.len(), dtype=np.bool_))
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from foils.audit.edit import Edit, can_promote, edited
 from foils.audit.plan import Change, Plan
 from foils.audit.records import KEEP, Record, Row
 from foils.audit.slots import view
 from foils.audit.table import Table, stamp
+from foils.audit.within import Within
 from foils.errors import DataError
 from foils.files import atomic
 from foils.readers.sources import kind_of
@@ -28,6 +30,7 @@ class Fixed:
         before: how many the file held.
         changes: what was done, by finding.
         notes: what else to know.
+        within: the estimate of what is left, where a risk was given.
     """
 
     path: Path
@@ -35,14 +38,29 @@ class Fixed:
     before: int
     changes: tuple[Change, ...]
     notes: tuple[str, ...] = ()
+    within: Within | None = None
 
     def text(self) -> str:
         """The summary, a line per change."""
         if not self.changes:
-            return f"nothing to repair: {self.path} is a copy of the file, byte for byte\n"
-        lines = [f"{self.rows:,} of {self.before:,} rows in {self.path}"]
-        lines += [f"  {change.times:,} {change.key}: {change.action}" for change in self.changes]
+            lines = [f"nothing to repair: {self.path} is a copy of the file, byte for byte"]
+        else:
+            lines = [f"wrote {self.path}: {self.rows:,} of {self.before:,} rows"]
+            lines += [f"  {change.times:,} {change.key}: {change.action}" for change in self.changes]
+        if self.within is not None:
+            lines += [f"  after the repair, {self.within.text()}", f"  {self.within.why}"]
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)]) + "\n"
+
+    def data(self) -> dict[str, Any]:
+        """As plain values that JSON can hold."""
+        return {
+            "path": str(self.path),
+            "rows": self.rows,
+            "before": self.before,
+            "changes": [change._asdict() for change in self.changes],
+            "notes": list(self.notes),
+            "risk": None if self.within is None else self.within.data(),
+        }
 
 
 def check_target(source: Path, out: Path) -> None:

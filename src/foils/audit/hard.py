@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from foils.audit.bias import Measure
 from foils.audit.findings import Found
+from foils.audit.remembered import Remembered
 from foils.audit.slots import NEGATIVE, POSITIVE
 from foils.audit.table import Table
 from foils.collection import Collection
 from foils.detect import Detect
+from foils.engine import Local
 from foils.evidence import NeighbourAgreement, PositiveWords, Specificity
 from foils.models.lsa import Lsa
 from foils.neighbours import PositiveSimilarity
@@ -64,14 +64,20 @@ def rate(
         table: the file.
         queries: hashes of the queries.
         of: how many they were drawn from.
-        engine: where heavy work runs.
+        engine: where progress is shown.
         data: its documents are searched too.
         everything: search all documents, not only a random part.
     """
-    corpus = _corpus(table, queries, data, everything)
-    lsa = Lsa()
-    parts = [_rated(collection, entries, lsa, engine) for collection, entries in _collections(table, queries, corpus)]
-    return Rated(pl.concat(parts) if parts else _EMPTY, of, corpus.height)
+    collection, entries = _collection(table, queries, _corpus(table, queries, data, everything))
+    encoder, parts = Remembered(Lsa()), []
+    asked = collection.queries.height
+    with engine.track("estimate false negatives", asked, "queries") as advance:
+        for first in range(0, asked, PART):
+            part = pl.Series(range(first, min(first + PART, asked)), dtype=pl.UInt32)
+            own = entries.filter(pl.col("query").is_in(part.implode()))
+            parts.append(_rated(collection, part, own, encoder, Local()))
+            advance(len(part))
+    return Rated(pl.concat(parts) if parts else _EMPTY, of, collection.corpus.height)
 
 
 def hard(table: Table, rated: Rated) -> tuple[list[Found], list[Measure]]:
@@ -80,7 +86,7 @@ def hard(table: Table, rated: Rated) -> tuple[list[Found], list[Measure]]:
     if frame["asked"].n_unique() < FEW:
         return [], []
     total = int((table.entries["side"] == NEGATIVE).sum())
-    false, easy = (_share(frame, column, rated.queries) for column in ("p", "easy"))
+    false, easy = (share_of(frame, column) for column in ("p", "easy"))
     sample = f"{frame.height:,} negatives of {frame['asked'].n_unique():,} queries, {rated.corpus:,} documents searched"
     measures = [
         Measure(
@@ -118,32 +124,26 @@ def hard(table: Table, rated: Rated) -> tuple[list[Found], list[Measure]]:
     return found, measures
 
 
-def within(rated: Rated, risk: float) -> NDArray[np.int64]:
-    """The entries that must go so that the mean probability of the others is within the risk, the likeliest first."""
-    worst = rated.frame.filter(pl.col("p").is_not_null()).sort("p", "entry", descending=[True, False])
-    p = worst["p"].to_numpy().astype(np.float64)
-    left = np.concatenate((np.cumsum(p[::-1])[::-1], [0.0])) / np.maximum(np.arange(len(p), -1, -1), 1)
-    enough = int(np.argmax(left <= risk))
-    entries: NDArray[np.int64] = np.sort(worst["entry"].head(enough).to_numpy().astype(np.int64))
-    return entries
-
-
 RESTS = (
     "the estimate rests on the shipped detector, with BM25 and LSA as evidence and no verdict on this file; the "
-    "interval covers the sampling of queries only, and on collections left out the predicted share was 0.6 to 2 times "
-    "the true one"
+    "interval says how much queries differ, not how far off the detector is: on collections left out it said 0.6 to 2 "
+    "times the truth"
 )
 _EMPTY = pl.DataFrame(schema={"entry": pl.UInt32, "asked": pl.UInt64, "p": pl.Float64, "easy": pl.Boolean})
 
 
-def _share(frame: pl.DataFrame, column: str, of: int) -> Interval:
+def share_of(frame: pl.DataFrame, column: str) -> Interval:
+    """The mean of a column over rated negatives, queries being a draw of many like them.
+
+    Also where every query of the file was rated: the interval is about queries such as these, never of zero width.
+    """
     each = (
         frame.drop_nulls(column)
         .group_by("asked")
         .agg(sum=pl.col(column).cast(pl.Float64).sum(), n=pl.len())
         .sort("asked")
     )
-    return cluster_robust(each["sum"].to_numpy(), each["n"].cast(pl.Float64).to_numpy(), queries=of)
+    return cluster_robust(each["sum"].to_numpy(), each["n"].cast(pl.Float64).to_numpy())
 
 
 def _corpus(table: Table, queries: pl.Series, data: Collection | None, everything: bool) -> pl.DataFrame:
@@ -163,29 +163,35 @@ def _corpus(table: Table, queries: pl.Series, data: Collection | None, everythin
     return kept.drop("own").sort("body")
 
 
-def _collections(table: Table, queries: pl.Series, corpus: pl.DataFrame) -> Iterator[tuple[Collection, pl.DataFrame]]:
-    """The file as a collection, a part of the queries at a time, and which entry each negative is."""
+def _collection(table: Table, queries: pl.Series, corpus: pl.DataFrame) -> tuple[Collection, pl.DataFrame]:
+    """The file's queries as a collection, and which entry each negative is."""
     full = table.full.select("entry", "asked", "body", "side", "query")
     documents = corpus.select(id=pl.col("body").cast(pl.String), text="text")
     numbers = corpus.select("body", doc=pl.int_range(pl.len(), dtype=pl.UInt32))
-    for start in range(0, queries.len(), PART):
-        part = queries[start : start + PART].sort()
-        names = pl.DataFrame({"asked": part}).with_row_index("q").cast({"q": pl.UInt32})
-        own = full.join(names, on="asked").join(numbers, on="body").sort("entry")
-        text = own.unique("q", keep="first").sort("q")
-        asked = pl.DataFrame({"id": part.cast(pl.String), "text": table.queries["text"].gather(text["query"])})
-        labels = own.select(query="q", doc="doc", side="side", grade=pl.lit(1, dtype=pl.Int32)).unique()
-        positives = labels.filter(pl.col("side") == POSITIVE).drop("side").sort("query", "doc")
-        rest = labels.filter(pl.col("side") == NEGATIVE).drop("side").join(positives, on=["query", "doc"], how="anti")
-        rest = rest.with_columns(grade=pl.lit(None, dtype=pl.Int32)).sort("query", "doc")
-        entries = own.filter(pl.col("side") == NEGATIVE).select("entry", "asked", query="q", doc="doc")
-        yield Collection(documents, asked, positives, rest), entries
+    names = pl.DataFrame({"asked": queries.sort()}).with_row_index("q").cast({"q": pl.UInt32})
+    own = full.join(names, on="asked").join(numbers, on="body").sort("entry")
+    text = own.unique("q", keep="first").sort("q")
+    asked = pl.DataFrame({"id": names["asked"].cast(pl.String), "text": table.queries["text"].gather(text["query"])})
+    labels = own.select(query="q", doc="doc", side="side", grade=pl.lit(1, dtype=pl.Int32)).unique()
+    positives = labels.filter(pl.col("side") == POSITIVE).drop("side").sort("query", "doc")
+    rest = labels.filter(pl.col("side") == NEGATIVE).drop("side").join(positives, on=["query", "doc"], how="anti")
+    rest = rest.with_columns(grade=pl.lit(None, dtype=pl.Int32)).sort("query", "doc")
+    entries = own.filter(pl.col("side") == NEGATIVE).select("entry", "asked", query="q", doc="doc")
+    return Collection(documents, asked, positives, rest), entries
 
 
-def _rated(collection: Collection, entries: pl.DataFrame, lsa: Lsa, engine: Engine) -> pl.DataFrame:
-    deep = int(collection.negatives.group_by("query").len()["len"].max() or 1)  # type: ignore[arg-type]
-    sources: tuple[Source, ...] = (Bm25(depth=DEPTH), Dense(name="lsa", depth=DEPTH, encoder=lsa), Supplied(depth=deep))
+def _started(collection: Collection, part: pl.Series) -> Pairs:
+    """The known positives of a part of the queries."""
     pairs = Pairs.start(collection)
+    return Pairs(pairs.frame.filter(pl.col("query").is_in(part.implode())), collection)
+
+
+def _rated(
+    collection: Collection, part: pl.Series, entries: pl.DataFrame, lsa: Remembered, engine: Engine
+) -> pl.DataFrame:
+    deep = int(entries.group_by("query").len()["len"].max() or 1)  # type: ignore[arg-type]
+    sources: tuple[Source, ...] = (Bm25(depth=DEPTH), Dense(name="lsa", depth=DEPTH, encoder=lsa), Supplied(depth=deep))
+    pairs = _started(collection, part)
     for source in sources:
         pairs = source(pairs, engine)
     for source in sources[:2]:
@@ -200,19 +206,19 @@ def _rated(collection: Collection, entries: pl.DataFrame, lsa: Lsa, engine: Engi
     )
     for step in (*evidence, Detect(level="shipped")):
         pairs = step(pairs, engine)
-    bars = _bars(collection, pairs, lsa, engine)
+    bars = _bars(collection, part, lsa, engine)
     frame = pairs.frame.select("query", "doc", "bm25.bm25", "cos.lsa", p="prob.detector").join(bars, on="query")
     easy = (pl.col("bm25.bm25") <= pl.col("words")) & (pl.col("cos.lsa") <= pl.col("vectors"))
     rated = entries.join(frame.with_columns(easy=easy), on=["query", "doc"], how="inner", maintain_order="left")
     return rated.filter(pl.col("p").is_not_null()).select("entry", "asked", pl.col("p").cast(pl.Float64), "easy")
 
 
-def _bars(collection: Collection, pairs: Pairs, lsa: Lsa, engine: Engine) -> pl.DataFrame:
+def _bars(collection: Collection, part: pl.Series, lsa: Remembered, engine: Engine) -> pl.DataFrame:
     """Per query the scores that 95 of 100 random documents do not pass."""
-    queries = pairs.queries
+    queries = part.to_numpy()
     drawn = np.argsort(collection.doc_hash, kind="stable")[:RANDOM].astype(np.uint32)
     grid = pl.DataFrame({"query": np.repeat(queries, len(drawn)), "doc": np.tile(np.sort(drawn), len(queries))})
-    random = Pairs.start(collection).add("random", grid.with_columns(rank=pl.lit(1, dtype=pl.Int32)))
+    random = _started(collection, part).add("random", grid.with_columns(rank=pl.lit(1, dtype=pl.Int32)))
     columns = {"words": Bm25(depth=DEPTH), "vectors": Dense(name="lsa", depth=DEPTH, encoder=lsa)}
     for name, source in columns.items():
         values = source.fill(random, engine)

@@ -8,8 +8,11 @@ from typing import Annotated
 
 import typer
 
+from foils.cli.evaluate import evaluate
 from foils.cli.export import export
+from foils.cli.judge import judge
 from foils.cli.look import explain, methods, report
+from foils.cli.make import make
 from foils.cli.mine import mine
 from foils.errors import FoilsError
 
@@ -22,7 +25,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
-for verb in (mine, explain, report, export, methods):
+for verb in (mine, make, judge, explain, report, export, evaluate, methods):
     app.command()(verb)
 
 

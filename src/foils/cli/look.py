@@ -59,6 +59,9 @@ def methods(
     if markdown:
         sys.stdout.write(catalogue.markdown())
         return
+    if name == catalogue.MAKE:
+        _operators(as_json)
+        return
     found = [m for m in catalogue.methods() if name in ("", m.kind, m.name)]
     if not found:
         raise RecipeError(f"no method and no kind is called {name!r}; foils methods lists them all")
@@ -69,6 +72,32 @@ def methods(
         sys.stdout.write(f"{found[0].name} ({found[0].kind})\n\n{found[0].text}\n\nDefaults:\n{options}\n")
     else:
         print_table(["kind", "name", "effect", "reference"], [[m.kind, m.name, m.effect, m.reference] for m in found])
+
+
+def _operators(as_json: bool) -> None:
+    """What foils make can do on this machine, and what would unlock the rest."""
+    from foils.make.operators import table
+
+    rows = table()
+    if as_json:
+        print_json([row._asdict() for row in rows])
+        return
+    shown = [
+        [
+            r.name,
+            r.kind,
+            r.side,
+            r.languages,
+            r.safety,
+            "on" if r.on else "off",
+            f"needs {r.missing}" if r.missing else "yes",
+        ]
+        for r in rows
+    ]
+    print_table(["operator", "kind", "side", "languages", "right of read", "default", "runs here"], shown)
+    sys.stdout.write(
+        "foils methods OPERATOR tells what one does and where it fails; docs/safety.md how they were read.\n"
+    )
 
 
 def _steps(run: Any) -> dict[str, str]:

@@ -87,6 +87,7 @@ class Detect(Step):
     """
 
     scope: ClassVar[Scope] = "all"
+    learns: ClassVar[bool] = True
     level: Level = "auto"
     calibration: Literal["auto", "isotonic", "platt", "none"] = "auto"
     unlabelled: Unlabelled = "no"

@@ -8,8 +8,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from foils.outcome import column as judge_column
 from foils.pairs import Pairs
 
+# Probabilities and logits that methods made of the evidence; it would count twice.
+MADE = ("detector", "tacred", "cusa", "gcse", "pu", "propensity")
 # The order of the shipped coefficients.
 KINDS = ("dense", "words", "positive", "positive-words", "neighbours", "specific")
 BASIC = (*KINDS, "size")  # size: log of the number of candidates of the query
@@ -45,11 +48,11 @@ def kind_of(column: str, ranked: tuple[str, ...] = ()) -> str | None:
 
     >>> [kind_of(c) for c in ("cos.dense", "bm25.bm25", "cos.positive", "bm25.positive", "z.neighbours-lsa")]
     ['dense', 'words', 'positive', 'positive-words', 'neighbours']
-    >>> kind_of("rank.splade"), kind_of("rank.bm25-rm3"), kind_of("rrf.rrf"), kind_of("prob.detector")
+    >>> kind_of("rank.splade"), kind_of("rank.bm25-rm3"), kind_of("rrf.rrf"), kind_of("prob.tacred-extrinsic")
     ('dense', 'words', None, None)
     """
     unit, _, name = column.partition(".")
-    if not name or name == "detector" or name.startswith("detector-"):
+    if not name or (unit in ("prob", "logit") and _stem(name) in MADE):
         return None
     for kind in ("neighbours", "specific"):
         if name == kind or name.startswith(f"{kind}-"):
@@ -65,10 +68,29 @@ def kind_of(column: str, ranked: tuple[str, ...] = ()) -> str | None:
 
 
 def kinds(pairs: Pairs) -> dict[str, str]:
-    """Evidence columns of a table and their kinds; a source that only ranks counts by its ranks."""
+    """Evidence columns of a table and their kinds; a source that only ranks counts by its ranks.
+
+    What a judge said is no evidence where its verdicts are what is learned (``verdict_columns``).
+    """
     scored = tuple(c.split(".", 1)[1] for c in pairs.scores)
-    found = {c: kind_of(c, scored) for c in pairs.frame.columns if "." in c}
+    given = verdict_columns(pairs)
+    found = {c: kind_of(c, scored) for c in pairs.frame.columns if "." in c and c not in given}
     return {c: kind for c, kind in found.items() if kind is not None}
+
+
+def verdict_columns(pairs: Pairs) -> frozenset[str]:
+    """Columns that hold verdicts: those of judges named in ``judged_by``, and any that agrees with one throughout.
+
+    The second kind is a judge's column under a name of its own. A judge whose every verdict was overruled by others
+    stays evidence: on the pairs that are learned from, it is not the answer.
+    """
+    asked = [c for c in pairs.scores if c.startswith("prob.")]
+    judge = pl.col("judged_by").cast(pl.String)
+    said = pairs.frame.filter(~pl.col("positive") & (judge != "qrels") & pl.col("p_relevant").is_not_null())
+    same = (pl.col(c).cast(pl.Float32).eq_missing(pl.col("p_relevant").cast(pl.Float32)).all() for c in asked)
+    by = said.group_by(judge).agg(*same)
+    named = {judge_column(name) for name in by["judged_by"]}
+    return frozenset(named & set(asked) | {c for c in asked if by[c].any()})
 
 
 def standard(pairs: Pairs, columns: dict[str, str] | None = None) -> Standard:
@@ -97,6 +119,10 @@ def standard(pairs: Pairs, columns: dict[str, str] | None = None) -> Standard:
             array = loops.fill_lowest(starts, array)
         z[row], place[row] = loops.standardise(starts, array, among)
     return Standard(tuple(chosen), tuple(chosen.values()), z, place, starts, among)
+
+
+def _stem(name: str) -> str:
+    return name.split("-", 1)[0]
 
 
 def by_kind(found: Standard, kind: str) -> NDArray[np.float32]:

@@ -22,7 +22,7 @@ class Shipped(NamedTuple):
         place_mean: mean log place on the training collections.
         place_queries: how many queries that mean counts for against the collection's own.
         correlation: (6, 6) of the features among candidates.
-        provenance: collections, counts, script, date.
+        provenance: script, collections, counts, how it did on collections left out, digest of the numbers.
     """
 
     weights: Array

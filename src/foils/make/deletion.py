@@ -9,7 +9,7 @@ from foils.make import gate
 from foils.make.dates import dates, years
 from foils.make.edits import Edit, Span, apply
 from foils.make.item import ANY, Found, Item, Kind, Made, Operator, Refused
-from foils.make.view import Text
+from foils.make.view import MARKUP, Text
 from foils.make.words import stem, stop
 
 LEFT = 2
@@ -39,6 +39,8 @@ class DeleteEvidence(Operator):
             return Refused(gone)
         if len(item.text.sentences) - len(gone) < LEFT:
             return Refused("too short")
+        if any(MARKUP.search(item.passage, *s) for s in item.text.sentences):
+            return Refused("not prose")
         edits = [self._cut(item, s) for s in gone]
         text = apply(item.passage, edits)
         if self._left(item, text):

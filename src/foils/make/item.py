@@ -41,6 +41,7 @@ class Item:
         positives: the texts of the query's other known positives.
         language: a code such as ``en``; empty: English is recognised, any other language is not told apart.
         pool: what the rest of the corpus holds: other entities, other periods.
+        place: the caller's own numbers of query and passage.
     """
 
     query: str
@@ -49,6 +50,7 @@ class Item:
     positives: tuple[str, ...] = ()
     language: str = ""
     pool: Pool | None = None
+    place: tuple[int, int] = (0, 0)
 
     @cached_property
     def question(self) -> Text:

@@ -53,7 +53,10 @@ class Number(Operator):
 
 @dataclass(frozen=True)
 class Duration(Number):
-    """Gives the length of time that answers, or that the query asks about, another value; see ``number``."""
+    """Gives the length of time that answers, or that the query asks about, another value; see ``number``.
+
+    Fails where the passage gives the length in other words ("a decade"), too.
+    """
 
     name: ClassVar[str] = "duration"
     kind: ClassVar[Kind] = "temporal"

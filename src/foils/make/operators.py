@@ -83,7 +83,7 @@ def operators(least: float | None = None, *, seed: int = 0) -> tuple[Operator, .
         if (measured is not None and measured.on) if least is None else (measured.share if measured else 0.0) >= least:
             kept.append(cls(seed=seed))
     if not kept:
-        top = max(s.share for s in known.values())
+        top = max((s.share for s in known.values()), default=0.0)
         raise RecipeError(f"no operator has a measured safety of {least:g}; the safest reaches {top:.2f}")
     return tuple(kept)
 

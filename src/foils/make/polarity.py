@@ -61,6 +61,7 @@ class RemoveNot(Operator):
 
     P2 of the survey behind docs/typed.md; the counterpart of ``insert-not``, so that the word *not* gives no negative
     away. Refuses *not only*, *may not*, words such as *any* that need a negator, and sentences with two negators.
+    Fails where another sentence denies the same in other words.
     """
 
     name: ClassVar[str] = "remove-not"

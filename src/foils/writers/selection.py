@@ -118,8 +118,8 @@ def select(pairs: Pairs, score: str | None, *, whole: bool = False) -> Selection
         found = ", ".join(pairs.scores) or "none"
         raise RecipeError(f"there is no score {score!r}; score columns of these pairs: {found}")
     skipped: list[Finding] = []
-    positives = _positives(pairs, score)
-    negatives = _distinct(pairs, _negatives(pairs, score), skipped)
+    positives = _scored(pairs, _positives(pairs, score), "pos", skipped)
+    negatives = _scored(pairs, _distinct(pairs, _negatives(pairs, score), skipped), "neg", skipped)
     if not whole:
         lonely = positives.join(negatives, on="q", how="anti")["q"].unique().sort()
         ids = pairs.collection.queries["id"].gather(lonely).to_list()
@@ -207,6 +207,18 @@ def _distinct(pairs: Pairs, rows: pl.DataFrame, skipped: list[Finding]) -> pl.Da
     once = others.unique(["q", "neg_text"], keep="first", maintain_order=True)
     note(skipped, "negatives with the text of another negative", others.height - once.height, "the first is kept")
     return once
+
+
+def _scored(pairs: Pairs, rows: pl.DataFrame, side: str, skipped: list[Finding]) -> pl.DataFrame:
+    """Made texts came after the scoring: an export with scores goes on without those that have none."""
+    corpus, queries = pairs.collection.corpus, pairs.collection.queries
+    if f"{side}_score" not in rows.columns or "made" not in corpus.columns:
+        return rows
+    made = look_up(corpus["made"], side).is_not_null() | look_up(queries["made"], "q").is_not_null()
+    kept = rows.filter(~made | pl.col(f"{side}_score").is_not_null())
+    what = {"neg": "made negatives", "pos": "made positives"}[side]
+    note(skipped, f"{what} without a score", rows.height - kept.height, "left out; an export without scores has them")
+    return kept
 
 
 def _check(rows: pl.DataFrame, side: str, score: str | None) -> None:

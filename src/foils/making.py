@@ -1,0 +1,349 @@
+"""Making: typed negatives for the queries of a run, from their own positives, into the run folder."""
+
+from __future__ import annotations
+
+import hashlib
+import resource
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+
+import foils
+from foils import made as marked
+from foils import recipe_file, report
+from foils.errors import DataError, RecipeError
+from foils.files import write_bytes
+from foils.folder import MANIFEST, Folder, read_json
+from foils.ledger import Entry as Line
+from foils.ledger import Ledger
+from foils.made import Entry
+from foils.make.artefacts import LEAST, balanced, guard
+from foils.make.item import Item, Made, Operator
+from foils.make.operators import CLASSES, Tally, make, operators
+from foils.make.pool import Pool
+from foils.make.verify import Corpus, Entailment, Nli, proven, verify
+from foils.pairs import Pairs
+from foils.run import VERDICTS, Run
+
+STEP = "make"
+Sides = Literal["document", "query", "both"]
+Case = tuple[Item, Made]
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to be made.
+
+    Args:
+        kinds: kinds or names of operators; none: all that are on.
+        side: change the documents, the queries, or both.
+        quota: made negatives as a share of all negatives.
+        safety: the least measured safety; null: the operators that are on by default.
+        twins: put the hard positives in as positives, too.
+        language: of the texts; empty: English is recognised.
+        seed: of all draws.
+    """
+
+    kinds: tuple[str, ...] = ()
+    side: Sides = "document"
+    quota: float = 0.15
+    safety: float | None = None
+    twins: bool = False
+    language: str = ""
+    seed: int = 0
+
+    def __repr__(self) -> str:
+        """The options that differ from the defaults."""
+        told = (f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if getattr(self, f.name) != f.default)
+        return f"{STEP}({', '.join(told)})"
+
+    def operators(self) -> tuple[Operator, ...]:
+        """The operators that are asked for, on, and runnable on this machine.
+
+        Raises:
+            RecipeError: an option is wrong, or no operator is left.
+        """
+        if not 0 < self.quota < 1:
+            raise RecipeError(f"quota={self.quota:g} is no share of the negatives; needs more than 0 and less than 1")
+        known = {c.name for c in CLASSES} | {c.kind for c in CLASSES}
+        if unknown := sorted(set(self.kinds) - known):
+            raise RecipeError(f"no kind and no operator is called {unknown[0]!r}; known: {', '.join(sorted(known))}")
+        if self.side not in ("document", "query", "both"):
+            raise RecipeError(f"side={self.side!r}; one of document, query, both")
+        able = operators(self.safety, seed=self.seed)
+        wanted = [o for o in able if not self.kinds or {o.name, o.kind} & set(self.kinds)]
+        sided = [o for o in wanted if self.side == "both" or o.side == self.side]
+        lacking = {n: how for o in sided for n, how in o.missing().items()}
+        if ready := tuple(o for o in sided if not o.missing()):
+            return ready
+        hint = "; ".join(f"{n}: {how}" for n, how in lacking.items()) or "see foils methods make, or lower the safety"
+        raise RecipeError(
+            f"no operator is left for {', '.join(self.kinds) or 'these options'} on side {self.side}: {hint}"
+        )
+
+
+@dataclass(frozen=True)
+class Making:
+    """What was made.
+
+    Args:
+        run: with the made negatives in it.
+        made: operator to negatives that passed every check.
+        taken: operator to negatives that are in the run, within the quota.
+        reasons: operator to the reasons why nothing was made, with counts.
+        items: positives that were looked at.
+        artefact: AUC of a classifier that never sees the query; null: too few to tell.
+        words: what gives made negatives away, with z-statistics.
+        again: the same had been made before, nothing was done.
+    """
+
+    run: Run
+    made: dict[str, int]
+    taken: dict[str, int]
+    reasons: dict[str, dict[str, int]]
+    items: int
+    artefact: float | None = None
+    words: tuple[str, ...] = ()
+    again: bool = False
+
+
+def make_into(
+    run: Run, wish: Wish | None = None, *, nli: Entailment | None = None, out: str | Path | None = None
+) -> Making:
+    """Make typed negatives for the queries of a run and put them into it.
+
+    What an earlier call made is replaced. Every negative has passed the gate and the ladder of ``docs/typed.md`` as
+    far as models were given; it enters the run as a document marked ``made`` with its kind, is passed over by rules on
+    scores, and its record stands in ``made.jsonl``. Fails where the known positives do not answer: a negative made of
+    a wrong positive proves nothing.
+
+    Args:
+        run: a finished run.
+        wish: what to make; null: the defaults.
+        nli: an entailment model for level L2; null: levels L0 and L1 only.
+        out: another run folder; null: the run's own, or memory for a run without one.
+
+    Raises:
+        RecipeError: an option is wrong, or no operator is left.
+        DataError: ``out`` holds something else.
+    """
+    wish = wish or Wish()
+    chosen = wish.operators()
+    bare = marked.strip(run.pairs)
+    key = _key(bare, wish, nli)
+    target = Path(out) if out is not None else run.folder
+    if (done := _there(run, target, key, chosen)) is not None:
+        return done
+    start = time.monotonic()
+    items = _items(bare, wish.language)
+    pool = Pool.build(bare.collection.passages.to_list()) if any("corpus" in o.needs for o in chosen) else None
+    cases, tally = make([replace(i, pool=pool) for i in items], chosen, _corpus(bare))
+    cases = _new(bare, cases, tally)
+    even = balanced(cases)
+    for _, cut in _without(cases, even):
+        tally.counts[cut.operator, "one-sided"] += 1
+    room = int(wish.quota / (1 - wish.quota) * bare.frame.filter(bare.live).height)
+    taken = _draw(even, room, nli, tally, wish.seed)
+    pairs, entries = _put(bare, items, taken, wish)
+    blind = _blind(taken)
+    making = Making(
+        run,
+        tally.made(),
+        dict(sorted(Counter(m.operator for _, m in taken).items())),
+        tally.reasons(),
+        len(items),
+        *blind,
+    )
+    ledger = _told(run.ledger, pairs, wish, key, making, time.monotonic() - start)
+    return replace(making, run=_store(replace(run, pairs=pairs, ledger=ledger), target, key, bare, entries))
+
+
+def _key(bare: Pairs, wish: Wish, nli: Entailment | None) -> str:
+    """What the result depends on: version, options, model, texts, and which negatives were selected."""
+    digest = hashlib.sha256(f"{foils.__version__}\n{wish!r}\n{nli.name if nli else ''}\n".encode())
+    digest.update(bare.collection.fingerprint.encode())
+    for column in ("query", "doc"):
+        digest.update(bare.frame.filter(bare.live)[column].to_numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _there(run: Run, target: Path | None, key: str, chosen: Sequence[Operator]) -> Making | None:
+    """The same, made before and complete."""
+    if target is None or not (target / MANIFEST).is_file():
+        return None
+    found = run if target == run.folder else Run.open(target)
+    last = next((e for e in reversed(found.ledger.entries) if e.step == STEP), None)
+    if last is None or last.facts.get("key") != key:
+        if target != run.folder:
+            raise DataError(f"{target} holds another run; name another folder with -o")
+        return None
+    taken = Counter(r["operator"] for r in marked.read(target))
+    return Making(found, {}, dict(sorted(taken.items())), {}, 0, again=True)
+
+
+def _items(pairs: Pairs, language: str) -> list[Item]:
+    """An item per known positive of every mined query, in the order of the table."""
+    collection = pairs.collection
+    positives = pairs.frame.filter("positive").select("query", "doc")
+    texts = {d: passage(collection.corpus, d) for d in positives["doc"].unique().to_list()}
+    known: dict[int, list[int]] = defaultdict(list)
+    for query, doc in positives.iter_rows():
+        known[query].append(doc)
+    items = []
+    for query, doc in positives.iter_rows():
+        others = tuple(texts[d] for d in known[query] if d != doc)
+        asked = collection.queries["text"][query]
+        answer = _answer(collection.queries, query, texts[doc])
+        items.append(Item(asked, texts[doc], answer, others, language, place=(query, doc)))
+    return items
+
+
+def passage(corpus: pl.DataFrame, doc: int) -> str:
+    """The title on a line of its own, then the text."""
+    title = (corpus["title"][doc] or "") if "title" in corpus.columns else ""
+    line = " ".join(title.split())
+    return f"{line}\n{corpus['text'][doc]}" if line else str(corpus["text"][doc])
+
+
+def _answer(queries: pl.DataFrame, query: int, text: str) -> str | None:
+    """The first known answer that stands in the passage."""
+    column = next((c for c in ("answers", "answer") if c in queries.columns), None)
+    given = queries[column][query] if column else None
+    if isinstance(given, dict):
+        given = given.get("text")
+    each = [given] if isinstance(given, str) else [] if given is None else list(given)
+    low = text.lower()
+    return next((a for a in each if isinstance(a, str) and a.strip() and a.strip().lower() in low), None)
+
+
+def _corpus(pairs: Pairs) -> Corpus:
+    collection = pairs.collection
+    passages = [passage(collection.corpus, d) for d in range(collection.corpus.height)]
+    return Corpus(passages=passages, queries=collection.queries["text"].to_list())
+
+
+def _new(pairs: Pairs, cases: Sequence[Case], tally: Tally) -> list[Case]:
+    """Without passages of the corpus that are selected for the query as they are."""
+    collection = pairs.collection
+    texts = {passage(collection.corpus, d): d for d in reversed(range(collection.corpus.height))}
+    selected = set(pairs.frame.filter(pairs.live).select("query", "doc").iter_rows())
+    kept = []
+    for item, found in cases:
+        if not found.edits and (item.place[0], texts.get(found.text, -1)) in selected:
+            tally.counts[found.operator, "selected already"] += 1
+        else:
+            kept.append((item, found))
+    return kept
+
+
+def _without(cases: Sequence[Case], kept: Sequence[Case]) -> list[Case]:
+    there = {id(m) for _, m in kept}
+    return [c for c in cases if id(c[1]) not in there]
+
+
+def _draw(cases: Sequence[Case], room: int, nli: Entailment | None, tally: Tally, seed: int) -> list[Case]:
+    """As many as there is room for: every query in turn, the rarer operator first."""
+    order = turns(cases, seed)
+    if nli is None:
+        return order[:room]
+    kept: list[Case] = []
+    while order and len(kept) < room:
+        part, order = order[: room - len(kept)], order[room - len(kept) :]
+        for (item, _), checked in zip(part, verify(part, [Nli(nli)]), strict=True):
+            if proven(checked):
+                kept.append((item, checked))
+            else:
+                tally.counts[checked.operator, "L2: not a contradiction"] += 1
+                tally.counts[checked.operator, "made"] -= 1
+    return kept
+
+
+def turns(cases: Sequence[Case], seed: int = 0) -> list[Case]:
+    """The order of choice: one negative per query, then the second of every query, and so on.
+
+    Within a query the operator that made fewest comes first; queries stand in the order of a hash.
+    """
+    counts = Counter(m.operator for _, m in cases)
+    by_query: dict[int, list[Case]] = defaultdict(list)
+    for case in cases:
+        by_query[case[0].place[0]].append(case)
+    ranked = []
+    for group in by_query.values():
+        group.sort(key=lambda c: (counts[c[1].operator], c[0].place, c[1].operator))
+        start = group[0][0].draw(f"turn{seed}", 2**62)
+        ranked += [(round_, start, case) for round_, case in enumerate(group)]
+    return [case for *_, case in sorted(ranked, key=lambda r: (r[0], r[1], r[2][0].place))]
+
+
+def _put(bare: Pairs, items: Sequence[Item], taken: Sequence[Case], wish: Wish) -> tuple[Pairs, list[Entry]]:
+    places: Counter[int] = Counter()
+    entries = []
+    for item, found in sorted(taken, key=lambda c: (c[0].place, c[1].operator)):
+        query, doc = item.place
+        places[query] += 1
+        title, text = _split(bare.collection.corpus, item, found)
+        entries.append(Entry(query, doc, found, title, text, places[query]))
+    return marked.add(bare, entries, twins=wish.twins), entries
+
+
+def _split(corpus: pl.DataFrame, item: Item, found: Made) -> tuple[str | None, str]:
+    """Title and text of a made document; the line end between them may be gone with a deletion."""
+    if found.side == "query" or "title" not in corpus.columns or not corpus["title"][item.place[1]]:
+        return None, found.text
+    line = item.passage.find("\n")
+    cut = not found.edits and "\n" not in found.text
+    if cut or any(e.start <= line < e.end for e in found.edits):
+        return None, found.text
+    title, _, text = found.text.partition("\n")
+    return title, text
+
+
+def _blind(taken: Sequence[Case]) -> tuple[float | None, tuple[str, ...]]:
+    edited = [(i, m) for i, m in taken if m.edits and m.kind != "deletion"]
+    if len({i.passage for i, _ in edited}) < 5 * LEAST:
+        return None, ()
+    found = guard(edited)
+    return found.auc, tuple(f"{g.words} {g.z:+.1f}" for g in found.words[:10])
+
+
+def _told(ledger: Ledger, pairs: Pairs, wish: Wish, key: str, making: Making, seconds: float) -> Ledger:
+    """The ledger with one more line, which takes the place of an earlier one."""
+    why: Counter[str] = Counter()
+    for found in making.reasons.values():
+        why.update(found)
+    facts = {
+        "key": key,
+        "made and in the run": ", ".join(f"{n:,} {o}" for o, n in making.taken.items()) or "nothing",
+        "nothing made": ", ".join(f"{n:,} {r}" for r, n in why.most_common(8)) or "never",
+        "artefact AUC": "too few to tell" if making.artefact is None else f"{making.artefact:.3f}",
+        "give-away words (z)": ", ".join(making.words) or "none",
+    }
+    scale = 2**20 if sys.platform == "darwin" else 2**10
+    peak = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale, 1)
+    live = pairs.counts().get("selected", 0)
+    line = Line(STEP, repr(wish), pairs.frame.height, live, {}, round(seconds, 3), peak, facts)
+    kept = tuple(e for e in ledger.entries if e.step != STEP)
+    return replace(ledger, entries=(*kept, line))
+
+
+def _store(run: Run, target: Path | None, key: str, bare: Pairs, entries: Sequence[Entry]) -> Run:
+    """Write the run; the records first, since they do no harm without it."""
+    if target is None:
+        return replace(run, folder=None)
+    text = recipe_file.dumps(run.recipe)
+    page = report.render(run.pairs, title=run.pairs.collection.name or "foils", recipe=text, ledger=run.ledger)
+    own = target == run.folder
+    folder = Folder(target, str(read_json(target / MANIFEST)["key"]) if own else key)
+    if not own:
+        folder.open()
+        if run.folder is not None and (run.folder / VERDICTS).is_file():
+            write_bytes(target / VERDICTS, (run.folder / VERDICTS).read_bytes())
+    marked.write(target, bare.collection, entries)
+    (folder.replace if own else folder.finish)(run.pairs, text, run.ledger, page)
+    return replace(run, folder=target)

@@ -1,0 +1,144 @@
+"""How to train: one dial, ``effort``, sets what is not given."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal, get_args
+
+from foils.errors import RecipeError
+
+Effort = Literal["low", "normal", "high"]
+As = Literal["retriever", "reranker"]
+Doubt = Literal["remove", "weigh", "soften", "keep"]
+Batches = Literal["shuffled", "ngame", "hard"]
+
+# What the dial sets: a first result in minutes on a laptop; what most papers do; all that the data can give.
+EFFORT: dict[str, dict[str, Any]] = {
+    "low": {"epochs": 1, "negatives": 2, "batch": 32, "length": 128, "layers": 2, "evaluations": 1},
+    "normal": {"epochs": 3, "negatives": 4, "batch": 32, "length": 256, "layers": 0, "evaluations": 3},
+    "high": {"epochs": 5, "negatives": 8, "batch": 128, "length": 512, "layers": 0, "evaluations": 10},
+}
+# A cross-encoder reads every pair by itself: its batches are small, and in-batch negatives come at the full price.
+RERANKER: dict[str, dict[str, Any]] = {
+    "low": {"batch": 8, "negatives": 4},
+    "normal": {"batch": 16, "negatives": 7},
+    "high": {"batch": 32, "negatives": 15},
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of a training; what is null is set by ``effort`` (see ``settled``).
+
+    Args:
+        effort: ``low``, ``normal`` or ``high``.
+        kind: ``retriever`` (bi-encoder) or ``reranker`` (cross-encoder).
+        loss: a name of ``foils.train.objective``.
+        temperature: in the unit of the scores; null: 0.05 on cosines, 1 on anything else.
+        epochs: times over the rows.
+        batch: rows per step and device.
+        mini_batch: texts encoded at once; a larger batch is cached (GradCache). Null: 256.
+        rate: learning rate; null: 5e-5 where only some layers learn, 2e-4 with LoRA, else 2e-5.
+        warmup: share of the steps.
+        decay: weight decay.
+        negatives: per row, the hardest that were selected.
+        positives: per row; 1: a row for each.
+        length: tokens per text.
+        layers: only the last so many layers learn; 0: all.
+        lora: rank of LoRA adapters; 0: none.
+        doubt: what is done to likely false negatives in the batch.
+        threshold: the probability from which ``remove`` removes.
+        margin: also masks what the model scores above the positive minus this (GISTEmbed, self-guided); null: off.
+        batches: ``shuffled``, ``ngame`` (clusters that double in size) or ``hard``.
+        teacher: score column that a distillation loss imitates.
+        holdout: share of the queries that is kept for evaluation.
+        evaluations: during training, evenly spread; each is a checkpoint.
+        keep: ``best`` of the evaluations, the start included, or ``last``.
+        seed: of everything.
+    """
+
+    effort: Effort = "normal"
+    kind: As = "retriever"
+    loss: str = "info-nce"
+    temperature: float | None = None
+    epochs: int | None = None
+    batch: int | None = None
+    mini_batch: int | None = None
+    rate: float | None = None
+    warmup: float = 0.1
+    decay: float = 0.01
+    negatives: int | None = None
+    positives: int = 1
+    length: int | None = None
+    layers: int | None = None
+    lora: int = 0
+    doubt: Doubt = "remove"
+    threshold: float = 0.5
+    margin: float | None = None
+    batches: Batches = "shuffled"
+    teacher: str = ""
+    holdout: float = 0.1
+    evaluations: int | None = None
+    keep: Literal["best", "last"] = "best"
+    seed: int = 0
+
+    def settled(self) -> Settings:
+        """Every null replaced by what the dial says.
+
+        Raises:
+            RecipeError: a value that cannot be trained with.
+        """
+        if self.effort not in EFFORT:
+            raise RecipeError(f"effort={self.effort!r} is not known; one of {', '.join(EFFORT)}")
+        dial = EFFORT[self.effort] | (RERANKER[self.effort] if self.kind == "reranker" else {})
+        if self.lora:
+            dial |= {"layers": 0}
+        given = replace(self, **{k: v for k, v in dial.items() if getattr(self, k) is None})
+        rate = 2e-4 if given.lora else 5e-5 if given.layers else 2e-5
+        given = replace(given, mini_batch=given.mini_batch or 256, rate=rate if given.rate is None else given.rate)
+        given.check()
+        return given
+
+    def check(self) -> None:
+        """Raise a RecipeError unless every value can be trained with."""
+        choices = {"kind": As, "doubt": Doubt, "batches": Batches}
+        for name, kind in choices.items():
+            if getattr(self, name) not in get_args(kind):
+                raise RecipeError(f"{name}={getattr(self, name)!r} is not known; one of {', '.join(get_args(kind))}")
+        least = {"epochs": 1, "batch": 1, "mini_batch": 1, "negatives": 0, "positives": 1, "length": 8, "lora": 0}
+        for name, value in (least | {"layers": 0, "evaluations": 0}).items():
+            if (getattr(self, name) or 0) < value:
+                raise RecipeError(f"{name}={getattr(self, name)} is too small; at least {value}")
+        shares = {"holdout": self.holdout, "warmup": self.warmup, "threshold": self.threshold}
+        for name, share in shares.items():
+            if not 0 <= share <= 1 or (name == "holdout" and share > 0.5):
+                raise RecipeError(f"{name}={share} is no share that works; holdout lies in [0, 0.5], others in [0, 1]")
+        if not (self.rate or 0) > 0 or not (self.temperature is None or self.temperature > 0):
+            raise RecipeError(f"rate={self.rate} and temperature={self.temperature} must be above 0")
+        if self.lora and self.layers:
+            raise RecipeError("lora and layers exclude each other: adapters sit in all layers")
+        if self.kind == "reranker" and not self.negatives:
+            raise RecipeError("a reranker learns from its own negatives; negatives=0 leaves it nothing to compare")
+
+    def facts(self) -> dict[str, Any]:
+        """All values, for the model card."""
+        return asdict(self)
+
+
+def parse(name: str, text: str) -> Any:
+    """A value of ``--set train.NAME=TEXT`` in the type of the setting.
+
+    Raises:
+        RecipeError: no such setting, or a text of another type.
+    """
+    types = {f.name: str(f.type) for f in fields(Settings)}
+    if name not in types:
+        raise RecipeError(f"there is no setting {name!r}; settings: {', '.join(types)}")
+    try:
+        if "int" in types[name]:
+            return int(text)
+        if "float" in types[name]:
+            return float(text)
+    except ValueError as error:
+        raise RecipeError(f"{name}={text!r} is not a number") from error
+    return text
