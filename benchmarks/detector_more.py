@@ -1,8 +1,11 @@
 """The detector elsewhere: other positives, less evidence, collections it was not built on, other settings, time.
 
-    python benchmarks/detector_more.py [--draws 3] [--data DIR] [--part depth draws evidence unlabelled new runs settings time]
+    python benchmarks/detector_more.py [--draws 3] [--data DIR] [--part NAME...]
+
+Parts: depth, draws, evidence, unlabelled, new, runs, settings, time; without --part all of them.
 
 Everything as in `detector.py`, level 0 unless said otherwise, coefficients without the collection that is measured.
+
 "new": collections outside training; for semeval_cqa and wikiqa, which nobody had looked at when the detector was
 built, a positive drawn at random is known. Only judged candidates are scored there. "settings": what was fixed by hand
 is varied one by one. "time": seconds of each step, best of three, embeddings cached.
@@ -160,7 +163,9 @@ def shown_at_random(data: Path, name: str, seed: int) -> World:
 def new(data: Path, seeds: int) -> None:
     """Outside training, with the shipped coefficients; and with 20 judged queries."""
     names = ("semeval_cqa", "wikiqa", "climate_fever", "noveleval2306", "trecdl19")
-    header = "| collection | scored candidates · queries | relevant % | dense | BM25 | RRF4 | level 0 | 20 judged | predicted/true |"
+    header = (
+        "| collection | scored · queries | relevant % | dense | BM25 | RRF4 | level 0 | 20 judged | predicted/true |"
+    )
     print(f"\nOutside training, judged candidates only: per-query AUC\n\n{header}\n|---{'|---' * 8}|")
     for n in names:
         world = shown_at_random(data, n, 0) if n in names[:2] else load(data, n)

@@ -242,6 +242,26 @@ def test_new_verdicts_reach_the_detector_of_a_finished_run(tmp_path):
     assert not new.pairs.frame["prob.detector"].equals(old.pairs.frame["prob.detector"], null_equal=True)
 
 
+@pytest.mark.parametrize("unlabelled", ["sar-em", "cet"])
+def test_a_positive_that_no_search_found_teaches_nothing(unlabelled):
+    """Half of the positives lie at the very bottom, because no source found them; what is learned does not change."""
+    pairs, _ = table()
+    lost = pl.col("positive") & (pl.col("query") % 2 == 0)
+    hidden = pairs.frame.with_columns(pl.when(~lost).then("rank.dense").alias("rank.dense"))
+    low = hidden.with_columns(pl.when(lost).then(-0.9).otherwise("cos.dense").cast(pl.Float32).alias("cos.dense"))
+    one, other = (run(replace(pairs, frame=f), unlabelled=unlabelled)[0].frame for f in (hidden, low))
+    assert one["prob.detector"].equals(other["prob.detector"], null_equal=True)
+    strong = other.filter(~pl.col("positive")).select(pl.corr("cos.dense", "prob.detector", method="spearman"))
+    assert strong.item() > 0.5
+
+
+def test_learning_from_positives_needs_one_that_was_found():
+    pairs, _ = table()
+    frame = pairs.frame.with_columns(pl.when(~pl.col("positive")).then("rank.dense").alias("rank.dense"))
+    with pytest.raises(RecipeError, match="known positives that a source found, and there is none"):
+        run(replace(pairs, frame=frame), unlabelled="sar-em")
+
+
 def test_a_table_without_rows():
     pairs, _ = table()
     after, facts = run(replace(pairs, frame=pairs.frame.head(0)))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import polars as pl
@@ -17,6 +19,7 @@ from foils.audit.findings import Example, Finding, Found
 from foils.audit.fix import Fixed, check_target, write
 from foils.audit.hubs import hubs
 from foils.audit.judged import judged
+from foils.audit.lineage import corpora, fields
 from foils.audit.near import near
 from foils.audit.opening import opened
 from foils.audit.plan import Change, Short, chosen, make_plan
@@ -125,13 +128,13 @@ class Audit:
             "seconds": {name: round(value, 1) for name, value in self.seconds.items()},
         }
 
-    def text(self, width: int = 100) -> str:
+    def text(self, width: int = 100, style: text.Style = text.plain) -> str:
         """For a terminal; safe to print whatever the documents hold."""
-        return text.render(self.path, self.sizes, self.findings, self.measures, width)
+        return text.render(self.path, self.sizes, self.findings, self.measures, self.within, width, style)
 
     def html(self) -> str:
         """One page that needs no network and no script."""
-        return page.render(self.path, self.sizes, self.findings, self.measures)
+        return page.render(self.path, self.sizes, self.findings, self.measures, self.within)
 
 
 def audit(
@@ -144,6 +147,7 @@ def audit(
     relevant_from: int = 1,
     sample: int = QUERIES,
     engine: Engine | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Audit:
     """Check a training file of any tool.
 
@@ -158,51 +162,45 @@ def audit(
         negatives: how many a row needs; null: as many as most rows have.
         relevant_from: the lowest label of a positive.
         sample: queries that are searched for false negatives; 0: none.
-        engine: where heavy work runs and progress is shown.
+        engine: where progress is shown.
+        tell: called with the name of each part as it begins.
 
     Raises:
         DataError: the file cannot be read, or hardly any of its rows can, or too few for a risk.
         RecipeError: an option makes no sense.
     """
     _check(risk, negatives, sample)
-    engine = engine or Local()
-    clock = _Clock()
+    engine, part = engine or Local(), _Clock(tell)
     source = opened(Path(path))
-    table = read_table(source, relevant_from)
-    clock.took("read")
-    collection = Collection.read(data) if isinstance(data, str | Path) else data
-    table, why = beside.with_texts(table, collection)
-    collection = collection or beside.collection_beside(table)
-    known = None if collection is None else beside.labels_of(collection)
-    clock.took("texts")
-    found = [*_missing(rows(table, negatives), why), *scores(table), *copies(table, known)]
-    if data is not None and collection is not None:
-        found += beside.strange(table, collection)
-    clock.took("exact checks")
-    found += near(table)
-    clock.took("near-copies")
-    found += [*tongues(table), *hubs(table), *bias.source(table)]
-    clock.took("languages, reuse, sources")
-    drawn = twins(table)
-    measures: list[Measure] = []
-    for check in (bias.wording, bias.length):
-        more, measured = check(table, drawn)
-        found, measures = found + more, measures + measured
-    clock.took("wording, length")
-    if verdicts is not None:
-        given = verdicts if isinstance(verdicts, Verdicts) else Verdicts.read(verdicts)
-        more, measured = judged(table, given)
-        found, measures = found + more, measures + measured
-    estimate = _rated(table, collection, sample, engine)
-    within = None
-    if estimate is not None:
-        more, measured = hard.hard(table, estimate)
-        found, measures = found + more, measures + measured
-    if risk is not None:
-        within = _within(estimate, risk)
-    clock.took("false negatives")
+    given = Verdicts.read(verdicts) if isinstance(verdicts, str | Path) else verdicts
+    with part("read"):
+        collection = Collection.read(data, relevant_from=relevant_from) if isinstance(data, str | Path) else data
+        table = read_table(source, relevant_from)
+    with part("texts"):
+        table, why = beside.with_texts(table, collection)
+        found = [*corpora(table), *fields(table, collection)]
+        found += beside.strange(table, collection) if collection is not None else []
+        collection = collection or beside.collection_beside(table)
+        known = None if collection is None else beside.labels_of(collection)
+    with part("rows, scores, copies"):
+        found += [*_missing(rows(table, negatives), why), *scores(table), *copies(table, known)]
+    with part("near-copies"):
+        found += near(table)
+    with part("languages, reuse, sources"):
+        found += [*tongues(table), *hubs(table), *bias.source(table)]
+    with part("wording, length"):
+        drawn = twins(table)
+        checked = [check(table, drawn) for check in (bias.wording, bias.length)]
+    with part("false negatives"):
+        checked += [judged(table, given)] if given is not None else []
+        estimate = _rated(table, collection, sample, engine)
+        checked += [hard.hard(table, estimate)] if estimate is not None else []
+        within = _within(estimate, risk) if risk is not None else None
+    options = _options(data, verdicts, negatives, relevant_from)
+    found += [one for more, _ in checked for one in more]
+    measures = tuple(one for _, measured in checked for one in measured)
     return Audit(
-        source.path, told.sizes(table), told.findings(table, found), tuple(measures), clock.seconds,
+        source.path, told.sizes(table), told.findings(table, found, options, risk or 0.05), measures, part.seconds,
         table, found, known, within, collection, relevant_from, engine,
     )  # fmt: skip
 
@@ -214,6 +212,14 @@ def _check(risk: float | None, negatives: int | None, sample: int) -> None:
         raise RecipeError(f"negatives={negatives} must be at least 1")
     if sample < 0 or (sample == 0 and risk is not None):
         raise RecipeError(f"sample={sample}: a risk needs queries to be rated; 0 turns the search off")
+
+
+def _options(data: Any, verdicts: Any, negatives: int | None, relevant_from: int) -> str:
+    """What a repair must be told again, as on the command line; tables that stand in memory have no name there."""
+    given = {"data": data, "verdicts": verdicts, "negatives": negatives}
+    named = {k: v for k, v in given.items() if isinstance(v, str | Path | int)}
+    named |= {"relevant-from": relevant_from} if relevant_from != 1 else {}
+    return "".join(f" --{name} {quote(str(value))}" for name, value in named.items())
 
 
 def _missing(found: list[Found], why: str) -> list[Found]:
@@ -241,12 +247,16 @@ def _within(estimate: hard.Rated | None, risk: float) -> Within:
 
 
 class _Clock:
-    """Seconds by part."""
+    """Seconds by part, and who wants to know which part begins."""
 
-    def __init__(self) -> None:
+    def __init__(self, tell: Callable[[str], None] | None) -> None:
         self.seconds: dict[str, float] = {}
-        self.last = time.perf_counter()
+        self.tell = tell
 
-    def took(self, part: str) -> None:
-        now = time.perf_counter()
-        self.seconds[part], self.last = now - self.last, now
+    @contextmanager
+    def __call__(self, part: str) -> Iterator[None]:
+        if self.tell is not None:
+            self.tell(part)
+        start = time.perf_counter()
+        yield
+        self.seconds[part] = time.perf_counter() - start

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 from foils.audit.edit import Edit, can_promote, edited
@@ -40,7 +41,7 @@ class Fixed:
     notes: tuple[str, ...] = ()
     within: Within | None = None
 
-    def text(self) -> str:
+    def text(self, width: int = 100) -> str:
         """The summary, a line per change."""
         if not self.changes:
             lines = [f"nothing to repair: {self.path} is a copy of the file, byte for byte"]
@@ -48,7 +49,8 @@ class Fixed:
             lines = [f"wrote {self.path}: {self.rows:,} of {self.before:,} rows"]
             lines += [f"  {change.times:,} {change.key}: {change.action}" for change in self.changes]
         if self.within is not None:
-            lines += [f"  after the repair, {self.within.text()}", f"  {self.within.why}"]
+            words = f"after the repair, {self.within.text()}; by the shipped detector, without verdicts"
+            lines += [f"  {line}" for line in wrap(words, max(40, width - 2))]
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)]) + "\n"
 
     def data(self) -> dict[str, Any]:

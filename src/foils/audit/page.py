@@ -9,6 +9,7 @@ from pathlib import Path
 from foils.audit.bias import Measure
 from foils.audit.findings import Example, Finding
 from foils.audit.text import amount, verdict
+from foils.audit.within import Within
 from foils.report import POLICY
 from foils.report.charts import bar
 from foils.report.markup import code, passage, section, table, text
@@ -18,7 +19,13 @@ TILES = ("rows", "queries", "documents", "positives", "negatives")
 CSS = {"error": "rejected", "warning": "selected", "note": "left"}
 
 
-def render(path: Path, sizes: dict[str, int], findings: Sequence[Finding], measures: Sequence[Measure]) -> str:
+def render(
+    path: Path,
+    sizes: dict[str, int],
+    findings: Sequence[Finding],
+    measures: Sequence[Measure],
+    within: Within | None = None,
+) -> str:
     """The page; the same findings give the same bytes.
 
     Args:
@@ -26,12 +33,14 @@ def render(path: Path, sizes: dict[str, int], findings: Sequence[Finding], measu
         sizes: what it holds.
         findings: the worst first.
         measures: numbers of the whole file.
+        within: where the file stands against a risk.
     """
     style = files("foils.report").joinpath("page.css").read_text(encoding="utf-8")
     title = text(f"Audit of {opening(path.name, 80)}")
     tiles = "".join(f"<div><dt>{name}</dt><dd>{count(sizes[name])}</dd></div>" for name in TILES)
     body = [
         f'<dl class="tiles">{tiles}</dl>',
+        _risk(within),
         _overview(findings),
         *(_finding(f) for f in findings),
         _measures(measures),
@@ -61,6 +70,12 @@ def render(path: Path, sizes: dict[str, int], findings: Sequence[Finding], measu
 </body>
 </html>
 """
+
+
+def _risk(within: Within | None) -> str:
+    if within is None:
+        return ""
+    return f'<div class="next"><p>{text(within.text())}</p><p class="also">{text(within.why)}</p></div>'
 
 
 def _overview(findings: Sequence[Finding]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from shlex import quote
+
 import polars as pl
 
 from foils.audit.findings import BY_KEY, SEVERITIES, Example, Finding, Found, Kind
@@ -12,10 +14,17 @@ EXAMPLES = 3
 LONG = 400
 
 
-def findings(table: Table, found: list[Found]) -> tuple[Finding, ...]:
-    """Findings that found something, the worst first, then the most frequent."""
+def findings(table: Table, found: list[Found], given: str = "", risk: float = 0.05) -> tuple[Finding, ...]:
+    """Findings that found something, the worst first, then the most frequent.
+
+    Args:
+        table: the file.
+        found: what the checks saw.
+        given: the options that the audit was called with; a repair needs the same.
+        risk: for the command that drops what is probably a false negative.
+    """
     totals = _totals(table)
-    told = [_finding(table, one, totals) for one in found if _count(one)]
+    told = [_finding(table, one, totals, (given, risk)) for one in found if _count(one)]
     return tuple(sorted(told, key=lambda f: (SEVERITIES.index(f.severity), -f.share, f.key)))
 
 
@@ -34,31 +43,31 @@ def sizes(table: Table) -> dict[str, int]:
 def _totals(table: Table) -> dict[str, int]:
     counts = sizes(table)
     entries = counts["positives"] + counts["negatives"]
-    return counts | {"documents": entries, "words": 0}
+    return counts | {"documents": entries, "words": 0, "paths": 0, "fields": 0}
 
 
 def _count(one: Found) -> int:
     return one.count if one.count is not None else max(len(one.entries), len(one.records))
 
 
-def _finding(table: Table, one: Found, totals: dict[str, int]) -> Finding:
+def _finding(table: Table, one: Found, totals: dict[str, int], options: tuple[str, float]) -> Finding:
     kind, count = BY_KEY[one.key], _count(one)
     extra = {k: v for k, v in one.extra.items() if k != "shown"}
     return Finding(
         key=kind.key, name=kind.name, severity=extra.pop("severity", kind.severity), count=count,
-        total=one.total or totals[kind.unit], unit=kind.unit, meaning=kind.meaning, remedy=remedy(kind, table),
-        fixed=kind.standard, examples=tuple(_examples(table, one)), **extra,
+        total=one.total or totals[kind.unit], unit=kind.unit, meaning=kind.meaning,
+        remedy=remedy(kind, table, *options), fixed=kind.standard, examples=tuple(_examples(table, one)), **extra,
     )  # fmt: skip
 
 
-def remedy(kind: Kind, table: Table) -> str:
+def remedy(kind: Kind, table: Table, given: str = "", risk: float = 0.05) -> str:
     """The command that repairs this kind, with the file's name in it."""
-    path = table.source.path
-    out = path.with_name(f"fixed-{path.name}")
-    fix = f"foils audit {path} --fix -o {out}"
+    source = table.source.path
+    path, out = (quote(str(p)) for p in (source, source.with_name(f"fixed-{source.name}")))
+    fix = f"foils audit {path}{given} --fix -o {out}"
     if kind.standard:
-        return fix + (" (with --promote they become positives)" if kind.promotes else "")
-    return kind.advice.format(also=f"{fix} --also {kind.key}", path=path, path_fix=fix)
+        return fix
+    return kind.advice.format(also=f"{fix} --also {kind.key}", path=path, risk=f"{fix} --risk {risk:g}")
 
 
 def _examples(table: Table, one: Found) -> list[Example]:

@@ -8,12 +8,15 @@ from typing import Annotated
 
 import typer
 
+from foils.cli.audit import audit
 from foils.cli.evaluate import evaluate
 from foils.cli.export import export
 from foils.cli.judge import judge
 from foils.cli.look import explain, methods, report
 from foils.cli.make import make
 from foils.cli.mine import mine
+from foils.cli.probe import probe
+from foils.cli.train import train
 from foils.errors import FoilsError
 
 app = typer.Typer(
@@ -25,7 +28,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
-for verb in (mine, make, judge, explain, report, export, evaluate, methods):
+for verb in (mine, audit, make, judge, explain, report, export, train, evaluate, probe, methods):
     app.command()(verb)
 
 

@@ -91,6 +91,7 @@ def _print(summary: dict[str, Any]) -> None:
     auc = summary["artefact_auc"]
     blind = "" if auc is None else f"; a classifier that never sees the query tells them at AUC {auc:.2f}"
     sys.stdout.write(
-        f"{sum(summary['taken'].values()):,} made negatives, {summary['share']:.1%} of {summary['negatives']:,}{blind}\n"
+        f"{sum(summary['taken'].values()):,} made negatives, "
+        f"{summary['share']:.1%} of {summary['negatives']:,}{blind}\n"
         f"Read {summary['run']}/made.jsonl\n"
     )

@@ -13,6 +13,8 @@ from foils.pairs import Pairs
 
 # Probabilities and logits that methods made of the evidence; it would count twice.
 MADE = ("detector", "tacred", "cusa", "gcse", "pu", "propensity")
+# Sources whose ranks say nothing about relevance.
+UNORDERED = ("random", "fill", "supplied")
 # The order of the shipped coefficients.
 KINDS = ("dense", "words", "positive", "positive-words", "neighbours", "specific")
 BASIC = (*KINDS, "size")  # size: log of the number of candidates of the query
@@ -58,7 +60,7 @@ def kind_of(column: str, ranked: tuple[str, ...] = ()) -> str | None:
         if name == kind or name.startswith(f"{kind}-"):
             return kind
     if unit == "rank":
-        if name in ranked or name in ("random", "fill", "supplied"):
+        if name in ranked or name in UNORDERED:
             return None
         return "words" if name.startswith("bm25") else "dense"
     if name == "positive" or name.startswith("positive-"):

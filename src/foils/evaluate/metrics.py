@@ -147,7 +147,8 @@ def parse(name: str, relevant_from: int = 1) -> Measure:
             inner = inner(rel=relevant_from)
         pipeline: Any = ir_measures.DefaultPipeline
         usable = pipeline.supports(inner)
-    except (NameError, ValueError, TypeError, SyntaxError, AttributeError) as error:
+    # ir_measures checks its options by assert.
+    except (NameError, ValueError, TypeError, SyntaxError, AttributeError, AssertionError) as error:
         raise RecipeError(f"the measure {name!r} is not known ({error}); {known}") from None
     if not usable:
         raise RecipeError(f"no installed package computes {name!r}; {known}")

@@ -92,8 +92,8 @@ def _compared(result: Evaluation) -> str:
     if not found:
         return ""
     lead = (
-        "Query by query, the first system minus each other one. p is corrected over all rows (Holm). A difference below "
-        "what this set can detect is noise, whatever its p."
+        "Query by query, the first system minus each other one. p is corrected over all rows (Holm). A difference "
+        "below what this set can detect is noise, whatever its p."
     )
     tables = [
         table(

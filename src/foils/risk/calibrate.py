@@ -79,22 +79,35 @@ def calibrate(query: NDArray[np.uint32], p: Floats, hardness: Floats, relevant: 
     design = _design(p, hardness)
     if not (np.isfinite(design).all() and np.isfinite(relevant).all()):
         raise DataError("a judged row has no probability, no hardness or no verdict; leave such rows out")
-    theta = PRIOR.copy()
-    for _ in range(60):
-        fitted = sigmoid(design @ theta)
-        gradient = design.T @ (relevant - fitted) - PRECISION * (theta - PRIOR)
-        step = np.linalg.solve(_curvature(design, fitted), gradient)
-        largest = float(np.abs(step).max())
-        theta = theta + step / max(1.0, largest)
-        if largest < 1e-9:
-            break
+    theta = towards(PRIOR, PRECISION, design, relevant)
     fitted = sigmoid(design @ theta)
-    inverse = np.linalg.inv(_curvature(design, fitted))
+    inverse = np.linalg.inv(_curvature(design, fitted, PRECISION))
     queries, group = np.unique(query, return_inverse=True)
     scores = np.zeros((len(queries), len(theta)))
     np.add.at(scores, group, (relevant - fitted)[:, None] * design)
     middle = scores.T @ scores * (len(queries) / max(len(queries) - 1, 1)) + np.diag(PRECISION)
     return Calibration(theta, inverse @ middle @ inverse, len(relevant))
+
+
+def towards(prior: Floats, precision: Floats, design: Floats, relevant: Floats) -> Floats:
+    """The coefficients (k,) of a logistic regression that is drawn towards a prior; Newton's method with damped steps.
+
+    Args:
+        prior: (k,) where the coefficients stay without verdicts.
+        precision: (k,) one over the variance of the normal prior around it.
+        design: (n, k).
+        relevant: (n,) in [0, 1].
+    """
+    theta = prior.astype(np.float64)
+    for _ in range(60):
+        fitted = sigmoid(design @ theta)
+        gradient = design.T @ (relevant - fitted) - precision * (theta - prior)
+        step = np.linalg.solve(_curvature(design, fitted, precision), gradient)
+        largest = float(np.abs(step).max())
+        theta = theta + step / max(1.0, largest)
+        if largest < 1e-9:
+            break
+    return theta
 
 
 def sigmoid(x: Floats) -> Floats:
@@ -114,6 +127,6 @@ def _design(p: Floats, hardness: Floats) -> Floats:
     return np.stack([np.ones(len(p)), logit(p), hardness], axis=1)
 
 
-def _curvature(design: Floats, fitted: Floats) -> Floats:
-    matrix: Floats = (design.T * (fitted * (1 - fitted))) @ design + np.diag(PRECISION)
+def _curvature(design: Floats, fitted: Floats, precision: Floats) -> Floats:
+    matrix: Floats = (design.T * (fitted * (1 - fitted))) @ design + np.diag(precision)
     return matrix

@@ -55,6 +55,7 @@ class Dev:
         query: (m,) of each pair.
         doc: (m,) of each pair.
         relevant: (m,) known positives.
+        vectors: of the documents, where they do not follow the model (ADORE).
     """
 
     queries: list[str]
@@ -62,6 +63,7 @@ class Dev:
     query: NDArray[np.int64]
     doc: NDArray[np.int64]
     relevant: NDArray[np.bool_]
+    vectors: torch.Tensor | None = None
 
     @staticmethod
     def of(pairs: Pairs, queries: NDArray[np.uint32], depth: int) -> Dev | None:
@@ -104,7 +106,9 @@ class Dev:
             found: NDArray[np.float64] = np.asarray(model.predict(pairs, **quiet), dtype=np.float64)
             return found.reshape(-1)
         queries = model.encode_query(self.queries, convert_to_tensor=True, **quiet)
-        docs = model.encode_document(self.docs, convert_to_tensor=True, **quiet)
+        docs = self.vectors
+        if docs is None:
+            docs = model.encode_document(self.docs, convert_to_tensor=True, **quiet)
         table = model.similarity(queries, docs).cpu().numpy()
         return np.asarray(table[self.query, self.doc], dtype=np.float64)
 

@@ -108,8 +108,8 @@ def assemble(examples: Examples, rows: Ints, device: torch.device | str, width: 
 class Watcher:
     """What a schedule may do around a batch; the base does nothing."""
 
-    def factors(self, batch: Batch, scores: Tensor) -> Tensor | None:
-        """(B,) factors of the rows' losses, from what was learnt before this batch."""
+    def factors(self, batch: Batch, costs: Tensor) -> Tensor | None:
+        """(B,) factors of the rows' losses (B,), from what was learnt before this batch."""
         return None
 
     def removes(self, batch: Batch) -> Tensor | None:
@@ -148,7 +148,7 @@ class Objective(nn.Module):
         super().__init__()
         self.model, self.examples, self.course = model, examples, course
         self.settings, self.temperature, self.watchers = settings, temperature, watchers
-        self.emptied = self.seen = 0
+        self.emptied, self.seen = torch.zeros((), dtype=torch.int64), 0
         if settings.loss not in LOSSES and settings.loss not in TAUGHT:
             raise RecipeError(f"no loss is called {settings.loss!r}; one of {', '.join((*LOSSES, *TAUGHT))}")
 
@@ -169,14 +169,15 @@ class Objective(nn.Module):
         costs = self._loss(kept, targets, batch)
         with torch.no_grad():
             negative = ~torch.isneginf(kept) & ~(batch.targets > 0)
-            self.emptied += int((~negative.any(-1)).sum())
+            self.emptied = self.emptied + (~negative.any(-1)).sum()
             self.seen += len(batch.rows)
+            alone = costs.detach() if costs.dim() else None
+            factors = [w.factors(batch, alone) for w in self.watchers] if alone is not None else []
             for watcher in self.watchers:
-                watcher.sees(batch, scores.detach(), costs.detach() if costs.dim() else None)
+                watcher.sees(batch, scores, alone)
         if not costs.dim():
             return costs
-        factors = [f for f in (w.factors(batch, scores.detach()) for w in self.watchers) if f is not None]
-        for factor in factors:
+        for factor in (f for f in factors if f is not None):
             costs = costs * factor.to(costs)
         return costs.mean()
 
@@ -255,9 +256,7 @@ class RetrieverObjective(CachedLossMixin, Objective):
         features = [{k: v.to(step.device) if isinstance(v, Tensor) else v for k, v in f.items()} for f in features]
         if len(rows) + len(docs) > (self.settings.mini_batch or 0):
             return self.forward_cached(features)
-        reps = [
-            [r for r, _ in self.embed_minibatch_iter(f, with_grad=True, copy_random_state=False)] for f in features
-        ]
+        reps = [[r for r, _ in self.embed_minibatch_iter(f, with_grad=True, copy_random_state=False)] for f in features]
         return self.calculate_loss(reps)
 
     def calculate_loss(
@@ -271,7 +270,7 @@ class RetrieverObjective(CachedLossMixin, Objective):
         loss = self.cost(self.similarity(queries, docs), batch)
         if with_backward:
             if loss.requires_grad:
-                loss.backward()
+                torch.autograd.backward(loss)
             for rep in (r for column in reps for r in column if r.grad is None):
                 rep.grad = torch.zeros_like(rep)
             loss = loss.detach()
@@ -289,17 +288,15 @@ class RetrieverObjective(CachedLossMixin, Objective):
         everyone = all_gather_with_grad(torch.cat((docs, docs.new_zeros(short, docs.shape[1]))))
         here = torch.cat((batch.docs, batch.docs.new_full((short,), -1)))
         ids, rank = masks.gathered(here), torch.distributed.get_rank()
-        parts = []
-        for part in (batch.targets, batch.own, batch.proven, batch.weights):
-            if part is None:
-                parts.append(None)
-                continue
-            fill = 1.0 if part is batch.weights else 0
-            whole = torch.full((len(batch.rows), len(ids)), fill, dtype=part.dtype, device=part.device)
+
+        def spread(part: Tensor, fill: float = 0.0) -> Tensor:
+            whole = torch.full((len(batch.rows), len(ids)), fill, device=part.device).to(part.dtype)
             whole[:, rank * width : rank * width + part.shape[1]] = part
-            parts.append(whole)
-        targets, own, proven, weights = parts
-        return everyone, Batch(batch.rows, batch.queries, ids, targets, own, proven, weights)  # type: ignore[arg-type]
+            return whole
+
+        targets, own, proven = spread(batch.targets), spread(batch.own), spread(batch.proven)
+        weights = None if batch.weights is None else spread(batch.weights, 1.0)
+        return everyone, Batch(batch.rows, batch.queries, ids, targets, own, proven, weights)
 
 
 class RerankerObjective(Objective):
@@ -310,19 +307,31 @@ class RerankerObjective(Objective):
         self.place(step.device)
         examples, rows = self.examples, self.course.rows(int(step[-1]))
         batch = assemble(examples, rows, step.device)
-        row, column = (i.cpu().numpy() for i in batch.own.nonzero(as_tuple=True))
-        asked, docs = examples.questions(examples.query[rows]), examples.texts(batch.docs.cpu().numpy())
-        pairs = [[asked[i], docs[j]] for i, j in zip(row, column, strict=True)]
-        order = np.argsort([-len(d) for _, d in pairs], kind="stable")
-        size = self.settings.mini_batch or len(pairs)
-        found = []
-        for start in range(0, len(pairs), size):
-            features = _inner(self.model).preprocess([pairs[i] for i in order[start : start + size]])
-            features = {k: v.to(step.device) if isinstance(v, Tensor) else v for k, v in features.items()}
-            found.append(self.model(features)["scores"].float().view(-1))
-        scores = torch.full(batch.own.shape, -torch.inf, device=step.device)
-        where = torch.from_numpy(row[order]).to(step.device), torch.from_numpy(column[order]).to(step.device)
-        return self.cost(scores.index_put(where, torch.cat(found)), batch)
+        return self.cost(list_scores(self.model, examples, batch, self.settings.mini_batch), batch)
+
+
+def list_scores(model: Any, examples: Examples, batch: Batch, size: int | None) -> Tensor:
+    """Logits of each row's own documents, (B, U); -inf elsewhere.
+
+    Args:
+        model: a cross-encoder.
+        examples: the training set.
+        batch: of it.
+        size: pairs read at once; pairs of similar length stand together.
+    """
+    row, column = (i.cpu().numpy() for i in batch.own.nonzero(as_tuple=True))
+    device = batch.own.device
+    asked, docs = examples.questions(examples.query[batch.rows]), examples.texts(batch.docs.cpu().numpy())
+    pairs = [[asked[i], docs[j]] for i, j in zip(row, column, strict=True)]
+    order = np.argsort([-len(d) for _, d in pairs], kind="stable")
+    found = []
+    for start in range(0, len(pairs), size or len(pairs)):
+        features = _inner(model).preprocess([pairs[i] for i in order[start : start + (size or len(pairs))]])
+        features = {k: v.to(device) if isinstance(v, Tensor) else v for k, v in features.items()}
+        found.append(model(features)["scores"].float().view(-1))
+    scores = torch.full(batch.own.shape, -torch.inf, device=device)
+    where = torch.from_numpy(row[order]).to(device), torch.from_numpy(column[order]).to(device)
+    return scores.index_put(where, torch.cat(found))
 
 
 def tokens(model: Any, texts: list[str], role: str) -> dict[str, Any]:

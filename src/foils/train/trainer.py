@@ -84,15 +84,15 @@ class _Steps:
         torch.save(self.control_state(), Path(output_dir) / STATE)
 
 
-class RetrieverTrainer(_Steps, SentenceTransformerTrainer):  # type: ignore[misc]
+class RetrieverTrainer(_Steps, SentenceTransformerTrainer):
     """SentenceTransformerTrainer on a run."""
 
 
-class RerankerTrainer(_Steps, CrossEncoderTrainer):  # type: ignore[misc]
+class RerankerTrainer(_Steps, CrossEncoderTrainer):
     """CrossEncoderTrainer on a run."""
 
 
-class Conductor(TrainerCallback):  # type: ignore[misc]
+class Conductor(TrainerCallback):
     """Runs schedules after each step, evaluates, asks for checkpoints, keeps the best weights.
 
     Args:
@@ -201,7 +201,9 @@ def arguments(settings: Settings, work: Path, steps: int, device: str | None) ->
     )
 
 
-def build(objective: Objective, settings: Settings, work: Path, steps: int, device: str | None, conductor: Conductor) -> Any:
+def build(
+    objective: Objective, settings: Settings, work: Path, steps: int, device: str | None, conductor: Conductor
+) -> Any:
     """The trainer of the settings' kind.
 
     Args:
@@ -224,7 +226,8 @@ def build(objective: Objective, settings: Settings, work: Path, steps: int, devi
 
     def state() -> dict[str, Any]:
         course: Course = objective.course
-        return conductor.state() | {"course": course.state(), "examples": objective.examples.state()}
+        ours = {"course": course.state(), "examples": objective.examples.state()}
+        return conductor.state() | ours | {"emptied": (objective.emptied, objective.seen)}
 
     trainer.control_state = state
     return trainer

@@ -1,0 +1,64 @@
+"""Queries with their positives, as ``foils make`` sees them: what the other typed benchmarks read."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from foils.collection import Collection
+from foils.errors import DataError
+from foils.make import gate
+from foils.make.item import Item
+from foils.make.lexicon import words
+from foils.make.pool import Pool
+from foils.make.words import opposites
+from foils.making import passage
+
+DATA = Path(os.environ.get("FOILS_DATA", "../shared/data"))
+NAMES = ("medquad", "wikiqa", "scifact", "nq_mini")
+SPLITS = ("train", "dev", "test")
+
+
+def items(name: str, most: int = 0) -> list[Item]:
+    """Every query with every known positive, of all splits; ``most`` keeps the first ones in the order of a hash."""
+    found: dict[tuple[str, str], Item] = {}
+    pool = None
+    for split in SPLITS:
+        try:
+            collection = Collection.read(DATA / name, split=split)
+        except DataError:
+            continue
+        corpus, asked = collection.corpus, collection.queries["text"]
+        pool = pool or Pool.build(collection.passages.to_list())
+        rows = list(collection.positives.select("query", "doc").iter_rows())
+        texts = {d: passage(corpus, d) for d in {d for _, d in rows}}
+        known: dict[int, list[int]] = {}
+        for query, doc in rows:
+            known.setdefault(query, []).append(doc)
+        for query, doc in rows:
+            others = tuple(texts[d] for d in known[query] if d != doc)
+            item = Item(asked[query], texts[doc], positives=others, language="en", pool=pool, place=(query, doc))
+            found.setdefault((item.query, item.passage), item)
+    if not found:
+        raise SystemExit(f"{DATA / name} cannot be read; run from the repository, or set FOILS_DATA")
+    ordered = sorted(found.values(), key=lambda i: i.draw("order", 2**62)) if most else list(found.values())
+    return ordered[:most] if most else ordered
+
+
+def carries(query: str) -> set[str]:
+    """What of number, date, negation, unit and listed antonym a query carries or asks for."""
+    item = Item(query, "")
+    found = set()
+    if item.asked_numbers or gate.asks(item.question) == "number":
+        found.add("number")
+    if item.asked_years or item.asked_dates or gate.asks(item.question) == "date":
+        found.add("date")
+    if any(q.unit for q in item.asked_numbers):
+        found.add("unit")
+    low = set(re.findall(r"[a-z]+", query.lower().replace("n't", " not ")))
+    if low & words("polarity", "negator"):
+        found.add("negation")
+    if any(name in opposites(table) for name in low for table in ("antonyms", "affixal")):
+        found.add("antonym")
+    return found

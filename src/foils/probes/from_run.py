@@ -1,0 +1,59 @@
+"""Probes made of a run's own typed negatives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from foils import made
+from foils.errors import DataError
+from foils.folder import MANIFEST
+from foils.making import passage
+from foils.probes.items import Probe, check
+from foils.readers.values import Hazards, Place
+from foils.run import Run
+
+
+def is_run(path: Path) -> bool:
+    """The path is a finished run folder."""
+    return (path / MANIFEST).is_file()
+
+
+def from_run(folder: str | Path, hazards: Hazards | None = None) -> list[Probe]:
+    """A probe per typed negative that ``foils make`` put into a run: the positive against what was made of it.
+
+    A changed document is asked against the one it was made of, a changed query against the one it was made of; where
+    the record has a twin, the twin must win too. The type is the kind and the operator. Fails as a measure of a model
+    that was trained on the same run: it has seen these very texts.
+
+    Args:
+        folder: a run folder.
+        hazards: counts what is irregular.
+
+    Raises:
+        DataError: there is no complete run, or nothing was made for it.
+    """
+    folder = Path(folder)
+    collection = Run.open(folder).pairs.collection
+    records = made.read(folder)
+    if not records:
+        raise DataError(f"{folder} holds no made negatives; put some into it first: foils make {folder}")
+    queries = dict(zip(collection.queries["id"], collection.queries["text"], strict=True))
+    rows = {name: row for row, name in enumerate(collection.corpus["id"])}
+    found = []
+    for number, record in enumerate(records, 1):
+        place = Place(f"{folder.name}/{made.FILE}", number, hazards or Hazards())
+        query, source = queries.get(record.get("query_id")), rows.get(record.get("source_id"))
+        if query is None or source is None:
+            raise DataError(f"{place}: its query or its document is not in the run; run foils make again")
+        probe = _probe(record, folder.resolve().name, query, passage(collection.corpus, source))
+        found.append(check(probe, place))
+    return found
+
+
+def _probe(record: dict[str, Any], name: str, query: str, right: str) -> Probe:
+    kind = f"{record['kind']}/{record['operator']}"
+    if record["side"] == "query":
+        return Probe(name, record["id"], "", kind, query, right, right, wrong_query=record["text"])
+    twin = (record.get("twin") or {}).get("text")
+    return Probe(name, record["id"], "", kind, query, right, record["text"], twin if twin != right else None)
