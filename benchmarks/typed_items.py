@@ -23,6 +23,7 @@ SPLITS = ("train", "dev", "test")
 def items(name: str, most: int = 0) -> list[Item]:
     """Every query with every known positive, of all splits; ``most`` keeps the first ones in the order of a hash."""
     found: dict[tuple[str, str], Item] = {}
+    supporting = _supported() if name == "scifact" else None
     pool = None
     for split in SPLITS:
         try:
@@ -37,6 +38,8 @@ def items(name: str, most: int = 0) -> list[Item]:
         for query, doc in rows:
             known.setdefault(query, []).append(doc)
         for query, doc in rows:
+            if supporting is not None and (collection.queries["id"][query], corpus["id"][doc]) not in supporting:
+                continue
             others = tuple(texts[d] for d in known[query] if d != doc)
             item = Item(asked[query], texts[doc], positives=others, language="en", pool=pool, place=(query, doc))
             found.setdefault((item.query, item.passage), item)
@@ -44,6 +47,13 @@ def items(name: str, most: int = 0) -> list[Item]:
         raise SystemExit(f"{DATA / name} cannot be read; run from the repository, or set FOILS_DATA")
     ordered = sorted(found.values(), key=lambda i: i.draw("order", 2**62)) if most else list(found.values())
     return ordered[:most] if most else ordered
+
+
+def _supported() -> set[tuple[str, str]]:
+    """Of scifact, where a document that contradicts a claim counts as relevant: the pairs where it supports it."""
+    lines = (DATA / "scifact" / "extras" / "stance_evidence.tsv").read_text(encoding="utf-8").splitlines()
+    cells = [line.split("\t") for line in lines]
+    return {(c[0], c[1]) for c in cells if "SUPPORT" in c}
 
 
 def carries(query: str) -> set[str]:

@@ -250,7 +250,8 @@ def test_a_positive_that_no_search_found_teaches_nothing(unlabelled):
     hidden = pairs.frame.with_columns(pl.when(~lost).then("rank.dense").alias("rank.dense"))
     low = hidden.with_columns(pl.when(lost).then(-0.9).otherwise("cos.dense").cast(pl.Float32).alias("cos.dense"))
     one, other = (run(replace(pairs, frame=f), unlabelled=unlabelled)[0].frame for f in (hidden, low))
-    assert one["prob.detector"].equals(other["prob.detector"], null_equal=True)
+    # How deep the known positives lie still sets the level of CET, which itself learns orders only.
+    assert one["prob.detector"].rank().equals(other["prob.detector"].rank(), null_equal=True)
     strong = other.filter(~pl.col("positive")).select(pl.corr("cos.dense", "prob.detector", method="spearman"))
     assert strong.item() > 0.5
 

@@ -167,7 +167,7 @@ def test_scores_that_differ_beyond_single_precision_stay_apart():
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), None])
 def test_scores_that_are_no_numbers_are_refused(bad):
-    with pytest.raises(DataError, match="1 of 2 scores .* document 'b' for query 'q'"):
+    with pytest.raises(DataError, match=r"1 of 2 scores .* document 'b' for query 'q'"):
         measures({"q": {"a": 1.0, "b": bad}}, {"q": {"a": 1}})
 
 
@@ -195,7 +195,7 @@ def test_missing_columns_are_named():
 
 @pytest.mark.parametrize("name", ["nonsense", "nDCG@0", "nDCG@", "", "nDCG(judged_only=2)@10", "RBP(p=2)", "ERR_IA@10"])
 def test_unknown_measures_are_refused(name):
-    with pytest.raises(RecipeError, match="is not known|no installed package|looks at no"):
+    with pytest.raises(RecipeError, match=r"is not known|no installed package|looks at no"):
         parse(name)
 
 

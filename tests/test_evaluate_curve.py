@@ -8,9 +8,9 @@ import pytest
 
 pytest.importorskip("ir_measures")
 
-from foils.errors import DataError, RecipeError  # noqa: E402
-from foils.evaluate import dropout  # noqa: E402
-from foils.evaluate.curve import agreement  # noqa: E402
+from foils.errors import DataError, RecipeError
+from foils.evaluate import dropout
+from foils.evaluate.curve import agreement
 
 DATA = Path(os.environ.get("FOILS_DATA", Path(__file__).parents[2] / "shared" / "data"))
 

@@ -33,7 +33,7 @@ def test_holm_is_never_smaller_and_keeps_the_order(p):
 
 def test_sign_flip_by_hand():
     # 16 sign patterns of (1, 2, 3, 4): |sum| >= 8 for sums 10, 8 and their mirror images.
-    assert sign_flip(np.array([1.0, 2.0, 3.0, -(-4.0)])) == 2 / 16
+    assert sign_flip(np.array([1.0, 2.0, 3.0, 4.0])) == 2 / 16
     assert sign_flip(np.array([-1.0, 2.0, 3.0, 4.0])) == 4 / 16
     assert sign_flip(np.zeros(5)) == 1.0
 

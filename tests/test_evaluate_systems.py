@@ -81,16 +81,15 @@ def test_bm25_and_lsa_rank_only_what_is_asked():
 
 
 def test_the_lists_of_a_file_keep_unknown_documents_in_place(tmp_path):
-    path = run_file(
-        tmp_path, ("q", "zz", 1, 9.0), ("q", "b", 2, 8.0), ("q", "b", 3, 7.0), ("q", "c", 4, 7.5), ("foreign", "a", 1, 1.0)
-    )  # fmt: skip
+    rows = [("q", "zz", 1, 9.0), ("q", "b", 2, 8.0), ("q", "b", 3, 7.0), ("q", "c", 4, 7.5), ("foreign", "a", 1, 1.0)]
+    path = run_file(tmp_path, *rows)
     found = System("m", "run", str(path)).rank(words(), 10, Local())
     assert found.table["doc_id"].to_list() == ["zz", "b", "c"]
     assert found.notes == (
-        "m: 1 query of the file have no known relevant document here: left out",
-        "m: 1 row name a document that the collection lacks: kept in place, as not judged",
-        "m: 1 row repeat a document of the same query: the better score counts",
-        "m: 1 query have ranks that contradict the scores: the scores count, as in trec_eval",
+        "m: 1 query of the file without a known relevant document here: left out",
+        "m: 1 row with a document that the collection lacks: kept in place, as not judged",
+        "m: 1 row with a document that the query has already: the better score counts",
+        "m: 1 query with ranks that contradict the scores: the scores count, as in trec_eval",
     )
 
 
@@ -98,7 +97,7 @@ def test_a_query_that_a_file_lacks_is_counted(tmp_path):
     two = collection(queries=2)
     path = run_file(tmp_path, ("q0", "d00", 1, 1.0))
     assert System("m", "run", str(path)).rank(two, 5, Local()).notes == (
-        "m: 1 query of the collection are not in the file: they score 0",
+        "m: 1 query of the collection missing from the file: they score 0",
     )
 
 
@@ -157,7 +156,9 @@ def task(**fields):
     "given",
     [
         task(corpus={"test": CORPUS}, queries={"test": QUERIES}, relevant_docs={"test": RELEVANT}),
-        task(corpus={"en": {"test": CORPUS}}, queries={"en": {"test": QUERIES}}, relevant_docs={"en": {"test": RELEVANT}}),
+        task(
+            corpus={"en": {"test": CORPUS}}, queries={"en": {"test": QUERIES}}, relevant_docs={"en": {"test": RELEVANT}}
+        ),
         task(
             dataset={
                 "default": {

@@ -19,7 +19,7 @@ from foils.judging import filtered_by, judge, learning, planned, select
 from foils.models.lsa import Lsa
 from foils.promise import Waiting, audit, promise
 from foils.protocols import Verdict
-from foils.recipes import Plan, detected, naive
+from foils.recipes import Plan, default, naive
 from foils.run import Run, mine
 from foils.verdicts import Verdicts, keys
 
@@ -61,7 +61,7 @@ class Knows:
 def mined(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("judging") / "run"
     plan = Plan((("lsa", Lsa(dims=32)),), n=4, depth=20, risk=0.1)
-    mine(Collection.read(ALMANAC), detected(plan), out=folder)
+    mine(Collection.read(ALMANAC), default(plan), out=folder)
     return folder
 
 
@@ -248,7 +248,7 @@ def test_wrong_numbers_are_refused_before_anything_is_asked(run):
 
 
 def test_a_run_in_memory_is_judged_in_memory():
-    held = mine(Collection.read(ALMANAC), detected(Plan((("lsa", Lsa(dims=16)),), n=4, depth=20)))
+    held = mine(Collection.read(ALMANAC), default(Plan((("lsa", Lsa(dims=16)),), n=4, depth=20)))
     done = judge(held, Knows(), Local(), budget=20)
     assert done.asked == 20
     assert held.verdicts.frame.height == 0

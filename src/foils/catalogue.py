@@ -74,9 +74,10 @@ def _paper(function: Callable[[recipes.Plan], Recipe]) -> str:
 
 
 def _example() -> recipes.Plan:
+    from foils.judges.answer import AnswerJudge
     from foils.models.lsa import Lsa
 
-    return recipes.Plan(encoders=(("lsa", Lsa()),))
+    return recipes.Plan(encoders=(("lsa", Lsa()), ("frozen", Lsa())), judge=AnswerJudge())
 
 
 def _default(option: Field[Any]) -> str:

@@ -66,9 +66,10 @@ def judge(
     """Ask a judge where it changes the selection most, let the detector learn from it, and select again.
 
     Bayes triage (``foils.risk.triage``) picks the pairs; a part is drawn at random with known chances, which keeps
-    the detector calibrated, and what triage does not need goes to the likeliest positives. After each round the detector learns anew, and the recipe's rules, actions and sampler run
-    again; nothing is searched or encoded twice. Every verdict is in ``verdicts.parquet`` before the next is asked, so a
-    killed call goes on, and the same call again asks nothing.
+    the detector calibrated, and what triage does not need goes to the likeliest positives. After each round the
+    detector learns anew, and the recipe's rules, actions and sampler run again; nothing is searched or encoded twice.
+    Every verdict is in ``verdicts.parquet`` before the next is asked, so a killed call goes on, and the same call again
+    asks nothing.
 
     Args:
         run: a finished run.

@@ -154,7 +154,7 @@ def promise(
         or run.pairs.frame["p_relevant"].null_count() == run.pairs.frame.height
     ):
         raise JudgeError(
-            "the run has no probabilities to start from; mine with --recipe detected, or foils judge first"
+            "the run has no probabilities to start from; mine with --risk, or foils judge --risk first"
         )
     sampler, free = sampler_of(run.recipe), pool(run.pairs)
     live = free.frame.select(free.live).to_series().to_numpy()

@@ -77,24 +77,28 @@ def collection_beside(table: Table, split: str = "train") -> Collection | None:
 
 
 def labels_of(data: Collection) -> pl.DataFrame:
-    """The positives of a collection: the hashes of query (``asked``) and document (``body``)."""
-    asked, body = fold(data.queries["text"]).hash(seed=0), bodies(data)
-    return data.positives.select(
-        asked=pl.lit(asked).gather(pl.col("query")), body=pl.lit(body).gather(pl.col("doc"))
-    ).unique()
+    """The positives of a collection: the hashes of query (``asked``) and document (``body``), in each of its forms."""
+    asked = fold(data.queries["text"]).hash(seed=0)
+    each = [
+        data.positives.select(asked=pl.lit(asked).gather(pl.col("query")), body=pl.lit(form).gather(pl.col("doc")))
+        for form in forms(data)
+    ]
+    return pl.concat(each).unique()
 
 
 def strange(table: Table, data: Collection) -> list[Found]:
     """Documents of the file whose text is not in the collection."""
-    lost = pl.lit(~table.body.is_in(bodies(data).unique().implode()) & table.docs["known"] & ~table.empty)
+    there = pl.concat(forms(data)).unique()
+    lost = pl.lit(~table.body.is_in(there.implode()) & table.docs["known"] & ~table.empty)
     entries = table.full.filter(lost.gather(pl.col("doc"))).unique("doc", keep="first", maintain_order=True)
     return [Found("not-in-data", entries["entry"].to_numpy().astype(np.int64), total=table.docs.height)]
 
 
-def bodies(data: Collection) -> pl.Series:
-    """The hash of what is compared of each document of a collection."""
+def forms(data: Collection) -> list[pl.Series]:
+    """The hashes of what a file may hold of each document: the text, and the title with the text behind it."""
     texts = data.corpus["text"]
-    if "title" in data.corpus.columns:
-        blank = pl.col("text").str.strip_chars() == ""
-        texts = data.corpus.select(pl.when(blank).then("title").otherwise("text").fill_null("")).to_series()
-    return fold(texts).hash(seed=0)
+    if "title" not in data.corpus.columns:
+        return [fold(texts).hash(seed=0)]
+    blank = pl.col("text").str.strip_chars() == ""
+    texts = data.corpus.select(pl.when(blank).then("title").otherwise("text").fill_null("")).to_series()
+    return [fold(series).hash(seed=0) for series in (texts, data.passages)]

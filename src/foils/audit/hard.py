@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
+from foils.audit.beside import forms
 from foils.audit.bias import Measure
 from foils.audit.findings import Found
 from foils.audit.remembered import Remembered
@@ -152,10 +153,10 @@ def _corpus(table: Table, queries: pl.Series, data: Collection | None, everythin
     first = full.group_by("body").agg(pl.col("doc").first(), own=pl.col("asked").is_in(queries.implode()).any())
     texts = first.select("body", "own", text=pl.lit(table.passages).gather(pl.col("doc")))
     if data is not None:
-        from foils.audit.beside import bodies
-
-        more = pl.DataFrame({"body": bodies(data), "text": data.passages}).unique("body", keep="first")
-        more = more.join(texts, on="body", how="anti").select("body", pl.lit(value=False).alias("own"), "text")
+        bodies = forms(data)
+        there = pl.any_horizontal(pl.lit(b.is_in(texts["body"].implode())) for b in bodies)
+        more = pl.DataFrame({"body": bodies[0], "text": data.passages}).filter(~there).unique("body", keep="first")
+        more = more.select("body", pl.lit(value=False).alias("own"), "text")
         texts = pl.concat([texts, more])
     texts = texts.sort(~pl.col("own"), pl.col("body").hash(seed=5), "body")
     own = int(texts["own"].sum())

@@ -73,10 +73,12 @@ class Lines:
 
     def _record(self, raw: bytes, number: int) -> Record:
         line = raw.removeprefix(BOM) if number == 1 else raw
+        place = Place(self.path.name, number, Hazards())
         try:
-            row, why = unwrap(parse(line, Place(self.path.name, number, Hazards())))
+            row, why = unwrap(parse(line, place))
         except DataError as error:
-            row, why = None, str(error)
+            # The record says where it stands.
+            row, why = None, str(error).removeprefix(f"{place}: ")
         return Record(number, row, raw, why)
 
     def _raw(self) -> Iterator[bytes]:

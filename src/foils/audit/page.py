@@ -16,6 +16,16 @@ from foils.report.markup import code, passage, section, table, text
 from foils.show import count, opening, plural
 
 TILES = ("rows", "queries", "documents", "positives", "negatives")
+STYLE = """
+.chip.error { border-color: var(--rejected); color: var(--rejected); }
+.chip.warning { border-color: var(--selected); color: var(--selected); }
+.chip.note { font-size: inherit; }
+h2 .chip { margin-left: 8px; font-size: 13px; font-weight: 500; letter-spacing: 0; vertical-align: 3px; }
+.asked { margin: 0 0 2px; font-weight: 600; }
+.narrow { width: auto; min-width: 22em; }
+.docs { margin-top: 18px; }
+#overview td:last-child { white-space: nowrap; }
+"""
 CSS = {"error": "rejected", "warning": "selected", "note": "left"}
 
 
@@ -56,7 +66,7 @@ def render(
 <meta name="referrer" content="no-referrer">
 <title>{title}</title>
 <style>
-{style}</style>
+{style}{STYLE}</style>
 </head>
 <body>
 <header>
@@ -75,7 +85,9 @@ def render(
 def _risk(within: Within | None) -> str:
     if within is None:
         return ""
-    return f'<div class="next"><p>{text(within.text())}</p><p class="also">{text(within.why)}</p></div>'
+    return (
+        f'<div class="next"><p>{text(_upper(within.text()))}.</p><p class="also">{text(_upper(within.why))}.</p></div>'
+    )
 
 
 def _overview(findings: Sequence[Finding]) -> str:
@@ -84,7 +96,7 @@ def _overview(findings: Sequence[Finding]) -> str:
     rows = [
         [
             f'<a href="#{f.key}">{text(f.name)}</a>',
-            text(f.severity),
+            _chip(f.severity),
             bar([("rest", 0, 100), (CSS[f.severity], 0, min(100.0, 100 * f.share))], amount(f)),
             text(amount(f)),
             "yes" if f.fixed else "on request" if "--also" in f.remedy or "--risk" in f.remedy else "no",
@@ -96,27 +108,38 @@ def _overview(findings: Sequence[Finding]) -> str:
         "do harm, notes are worth knowing. A fix repairs what says yes."
     )
     header = ["finding", "severity", "share", "how many", "fix"]
-    return section("overview", "Findings", lead, table(header, rows, css="wide"))
+    command = next((f.remedy for f in findings if f.fixed), "")
+    repair = f'<div class="next"><p>Repair all that says yes: {code(command)}</p></div>' if command else ""
+    return section("overview", "Findings", lead, table(header, rows, css="wide"), repair)
+
+
+def _chip(severity: str) -> str:
+    return f'<span class="chip {severity}">{severity}</span>'
 
 
 def _finding(finding: Finding) -> str:
     examples = "".join(_example(e, finding) for e in finding.examples)
-    facts = "".join(f'<p class="note">{text(words)}</p>' for words in (finding.measure, finding.why) if words)
+    facts = "".join(f'<p class="note">{text(_upper(words))}.</p>' for words in (finding.measure, finding.why) if words)
     rows = finding.table
-    inner = table(list(rows[0]), [[text(cell) for cell in row] for row in rows[1:]]) if rows else ""
-    head = f"{text(finding.severity)}: {text(finding.name)}"
-    lead = f"{text(amount(finding))}. {text(finding.meaning)}"
-    repair = f'<div class="next"><p>Repair: {code(finding.remedy)}</p></div>'
+    inner = table(list(rows[0]), [[text(cell) for cell in row] for row in rows[1:]], css="narrow") if rows else ""
+    head = f"{text(_upper(finding.name))} {_chip(finding.severity)}"
+    lead = f"{text(_upper(amount(finding)))}. {text(finding.meaning)}"
+    command = finding.remedy.startswith("foils ")
+    repair = f'<div class="next"><p>Repair: {code(finding.remedy) if command else text(finding.remedy)}</p></div>'
     listed = f"<ul class=docs>{examples}</ul>" if examples else ""
     return section(finding.key, head, lead, facts, inner, listed, repair)
 
 
+def _upper(words: str) -> str:
+    return words[:1].upper() + words[1:]
+
+
 def _example(example: Example, finding: Finding) -> str:
-    note = f'<span class="chip reason">{text(example.note)}</span>' if example.note else ""
-    query = f'<span class="question" dir="auto">{text(opening(example.query, 300))}</span>'
+    note = f'<span class="chip">{text(example.note)}</span>' if example.note else ""
+    query = f'<p class="asked" dir="auto">{text(opening(example.query, 300))}</p>' if example.query.strip() else ""
     document = passage(example.document) if example.document else ""
     row = f'<b class="id">row {example.row}</b>'
-    return f'<li class="{CSS[finding.severity]}"><p class="meta">{row} {note} {query}</p>{document}</li>'
+    return f'<li class="{CSS[finding.severity]}"><p class="meta">{row} {note}</p>{query}{document}</li>'
 
 
 def _measures(measures: Sequence[Measure]) -> str:

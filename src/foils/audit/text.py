@@ -112,7 +112,8 @@ def _columns(table: Sequence[Sequence[str]], width: int) -> Iterable[str]:
 def _example(example: Example, width: int) -> list[str]:
     note = f" [{opening(example.note, 60)}]" if example.note else ""
     head = f"{INDENT}row {example.row}{note}: "
-    lines = [head + opening(example.query, max(20, width - len(head) - 1))]
+    query = opening(example.query, max(20, width - len(head) - 1))
+    lines = [head + query if query else head[:-2]]
     if example.document:
         lines.append(f"{INDENT}  > {opening(example.document, width - len(INDENT) - 5)}")
     return lines

@@ -3,32 +3,13 @@
 from __future__ import annotations
 
 import sys
-from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
+from foils.cli.judges import JUDGES, Combine, made
 from foils.cli.options import Cache, Json, Quiet, RunArgument, engine, print_json, print_table, refuse, say
 from foils.errors import RecipeError
-
-JUDGES = {
-    "llm:MODEL": "a chat model grades each pair 0 to 3 (--base-url)",
-    "llm-listwise:MODEL": "a chat model sees candidates beside a known positive (--base-url)",
-    "llm-logprob:MODEL": "yes or no by log-probabilities (--base-url)",
-    "cross-encoder:MODEL": "a reranker of sentence-transformers",
-    "replay:FILE": "verdicts from a file",
-    "sheet:FILE.csv": "a person, in a spreadsheet",
-    "answer": "looks for the query's answers in the document",
-    "adapter": "learns from the run's own verdicts, on the run's encoder",
-}
-
-
-class Combine(StrEnum):
-    """How several judges become one."""
-
-    cascade = "cascade"
-    agree = "agree"
-    vote = "vote"
 
 
 def judge(
@@ -79,7 +60,7 @@ def judge(
         now = judging.select(opened, where, risk=risk)
         _show({"run": str(run), "risk": risk, **_selected(now)}, _said(now, opened), as_json)
         return
-    who = _judge(judges, combine, opened, dict(chat, family=family, person=person))
+    who = made(judges, combine, _encoder(opened), dict(chat, family=family, person=person))
     who.check()
     if self_test:
         _self_test(who, where, opened, dry_run=dry_run, as_json=as_json)
@@ -99,80 +80,11 @@ def judge(
         _judged(done, opened, judges, as_json=as_json)
 
 
-def _judge(specs: list[str], combine: Combine, run: Any, options: dict[str, Any]) -> Any:
-    made = [_one(spec, run, options) for spec in specs]
-    llm = any(spec.startswith("llm") for spec in specs)
-    if not llm:
-        refuse({k: v for k, v in options.items() if k.startswith("--")}, "only a judge llm... asks an endpoint")
-    if options["family"] and not any(s.startswith("replay") for s in specs):
-        raise RecipeError("--family: only replayed verdicts need one")
-    if options["person"] and not any(s.startswith("sheet") for s in specs):
-        raise RecipeError("--person: only a sheet is filled in by a person")
-    if len(made) == 1:
-        return made[0]
-    from foils.judges.cascade import Agree, Cascade
-    from foils.judges.vote import Vote
-
-    if combine is Combine.vote:
-        return Vote(tuple(made))
-    if len(made) != 2:
-        raise RecipeError(f"--combine {combine.value} takes two judges, {len(made)} were given; vote takes any number")
-    return Cascade(*made) if combine is Combine.cascade else Agree(*made)
-
-
-def _one(spec: str, run: Any, options: dict[str, Any]) -> Any:
-    kind, _, what = spec.partition(":")
-    wants = {key.partition(":")[0]: ":" in key for key in JUDGES}
-    if kind not in wants:
-        raise RecipeError(f"--judge {spec}: no such kind; one of {', '.join(JUDGES)}")
-    if wants[kind] and not what:
-        form = next(key for key in JUDGES if key.startswith(f"{kind}:"))
-        raise RecipeError(f"--judge {spec}: write {form}")
-    if kind.startswith("llm"):
-        return _llm(kind, what, options)
-    if kind == "cross-encoder":
-        from foils.judges.cross_encoder import CrossEncoder
-        from foils.models.reranker import Reranker
-
-        return CrossEncoder(Reranker(model=what))
-    if kind == "replay":
-        from foils.judges.replay import Replay
-
-        return Replay(what, family=options["family"])
-    if kind == "sheet":
-        from foils.judges.sheet import Sheet
-
-        return Sheet(what, person=options["person"])
-    if kind == "answer":
-        from foils.judges.answer import AnswerJudge
-
-        return AnswerJudge()
-    from foils.judges.adapter import AdapterJudge
-
-    return AdapterJudge(_encoder(run))
-
-
-def _llm(kind: str, model: str, options: dict[str, Any]) -> Any:
-    from foils.judges.listwise import LlmListwise
-    from foils.judges.llm import Llm
-    from foils.judges.logprob import LlmLogprob
-    from foils.models.llm import Budget, Chat
-
-    if not options["--base-url"]:
-        raise RecipeError(f"--judge {kind}:{model} needs --base-url, for instance http://localhost:8000/v1")
-    budget = Budget(options["--price-in"], options["--price-out"], None, options["--money"])
-    chat = Chat(model, options["--base-url"], options["--key-env"], budget=budget)
-    made: Any = {"llm": Llm, "llm-listwise": LlmListwise, "llm-logprob": LlmLogprob}[kind]
-    return made(chat)
-
-
 def _encoder(run: Any) -> Any:
     from foils.steps import WithEncoder
 
-    found = [step.encoder for step in run.recipe.steps if isinstance(step, WithEncoder) and step.encoder is not None]
-    if not found:
-        raise RecipeError("--judge adapter learns on the vectors of the run's encoder, and its recipe has none")
-    return found[0]
+    found = [step.encoder for step in run.recipe.steps if isinstance(step, WithEncoder)]
+    return next((encoder for encoder in found if encoder is not None), None)
 
 
 def _self_test(who: Any, where: Any, run: Any, *, dry_run: bool, as_json: bool) -> None:

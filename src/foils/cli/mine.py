@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from foils.cli.judges import Combine, made
 from foils.cli.options import Json, Quiet, print_json, print_table, refuse, say
 from foils.errors import RecipeError
 
@@ -32,6 +33,14 @@ def mine(
         list[str], typer.Option(help="A sentence-transformers model, id or path; repeat for several. Without: lsa.")
     ] = [],  # noqa: B006
     reranker: Annotated[str, typer.Option(help="A cross-encoder, id or path, for recipes that use one.")] = "",
+    judges: Annotated[
+        list[str], typer.Option("--judge", metavar="KIND:WHAT", help="Whom recipes that ask a judge ask.")
+    ] = [],  # noqa: B006
+    base_url: Annotated[str, typer.Option(help="Of an OpenAI-compatible endpoint, for --judge llm:MODEL.")] = "",
+    key_env: Annotated[str, typer.Option(help="Environment variable with its key; empty: it wants none.")] = "",
+    risk: Annotated[
+        float | None, typer.Option(min=0, max=1, help="The estimated share of false negatives to keep within.")
+    ] = None,
     runs: Annotated[
         list[str], typer.Option("--run", metavar="NAME=FILE", help="An imported ranking; NAME=FILE:UNIT keeps scores.")
     ] = [],  # noqa: B006
@@ -64,15 +73,23 @@ def mine(
     from foils.sources.runs import RunFile
 
     def settle() -> Any:
-        given = {"--encoder": encoder, "--reranker": reranker, "--run": runs, "--column": column}
+        given: dict[str, Any] = {"--encoder": encoder, "--reranker": reranker, "--run": runs, "--column": column}
+        given |= {"--judge": judges, "--base-url": base_url, "--key-env": key_env, "--risk": risk is not None}
         if recipe.endswith(".toml"):
             named = recipe_file.load(Path(recipe))
             refuse(given, f"{recipe} names its own models and sources; leave it out, or change the file")
         else:
             encoders = _encoders(encoder, precision)
             files = tuple(RunFile(name=n, depth=depth, path=p, unit=u) for n, p, u in map(_run_file, runs))
-            plan = recipes.Plan(encoders, negatives, depth, seed, short.value, _reranker(reranker), files, column)
+            judge = _judge(judges, base_url, key_env, encoders[0][1])
+            plan = recipes.Plan(
+                encoders, negatives, depth, seed, short.value, _reranker(reranker), files, column, judge, risk
+            )
             named = recipes.named(recipe, plan)
+            if not any(hasattr(step, "judge") for step in named.steps):
+                refuse({"--judge": judges}, f"recipe {recipe} asks nobody; rlhn, tinyv, rrra and unime-v2 do")
+            if not any(hasattr(step, "risk") for step in named.steps):
+                refuse({"--risk": risk is not None}, f"recipe {recipe} keeps to no risk; default does")
             if not any(hasattr(step, "scorer") for step in named.steps):
                 refuse({"--reranker": reranker}, f"recipe {recipe} uses none; lg-anna and unime-v2 do")
         return recipe_file.change(named, dict(map(_setting, settings)))
@@ -109,6 +126,15 @@ def _reranker(model: str) -> Any:
     from foils.models.reranker import Reranker
 
     return Reranker(model=model)
+
+
+def _judge(judges: list[str], base_url: str, key_env: str, encoder: Any) -> Any:
+    endpoint = {"--base-url": base_url, "--key-env": key_env}
+    if not judges:
+        refuse(endpoint, "needs --judge llm:MODEL")
+        return None
+    options: dict[str, Any] = {**endpoint, "--price-in": None, "--price-out": None, "--money": None}
+    return made(judges, Combine.cascade, encoder, options | {"family": "", "person": ""})
 
 
 def _run_file(text: str) -> tuple[str, str, str | None]:

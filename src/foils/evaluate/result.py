@@ -174,7 +174,9 @@ def evaluate(collection: Collection, systems: Sequence[System], plan: Plan, engi
         one.check()
     qrels = judgments(collection)
     rankings = tuple(one.rank(collection, plan.places, engine) for one in systems)
-    names = (*plan.names, *plan.partial)
+    # Without marks "in the pool, not judged" infAP is AP.
+    marked = bool((qrels["grade"] < 0).any())
+    names = (*plan.names, *(n for n in plan.partial if marked or n != "infAP"))
     options: dict[str, Any] = {"relevant_from": plan.relevant_from, "complete": plan.complete}
     values = {r.name: measures(r.table, qrels, names, **options) for r in rankings}
     counts = _counts(collection).filter(pl.col("relevant") > 0)

@@ -212,11 +212,11 @@ def _from_file(name: str, path: Path, collection: Collection, depth: int) -> Ran
     foreign = read["query_id"].n_unique() - own["query_id"].n_unique()
     absent = asked.len() - own["query_id"].n_unique()
     counted = (
-        (foreign, "query", "queries", "of the file have no known relevant document here: left out"),
-        (absent, "query", "queries", "of the collection are not in the file: they score 0"),
-        (unknown.height, "row", "rows", "name a document that the collection lacks: kept in place, as not judged"),
-        (twice, "row", "rows", "repeat a document of the same query: the better score counts"),
-        (_crossed(own), "query", "queries", "have ranks that contradict the scores: the scores count, as in trec_eval"),
+        (foreign, "query", "queries", "of the file without a known relevant document here: left out"),
+        (absent, "query", "queries", "of the collection missing from the file: they score 0"),
+        (unknown.height, "row", "rows", "with a document that the collection lacks: kept in place, as not judged"),
+        (twice, "row", "rows", "with a document that the query has already: the better score counts"),
+        (_crossed(own), "query", "queries", "with ranks that contradict the scores: the scores count, as in trec_eval"),
     )
     notes = tuple(f"{name}: {plural(n, one, many)} {what}" for n, one, many, what in counted if n)
     return Ranking(name, ranked(own, depth), {"file": str(path), "rows": f"{read.height:,}"}, notes)

@@ -57,7 +57,7 @@ def collection_of(task: Any, split: str, subset: str = "", relevant_from: int = 
             raise RecipeError(f"the task {name} is no retrieval task with a corpus, queries and labels") from error
     elif hasattr(task, "relevant_docs"):
         tables = [task.corpus, task.queries, task.relevant_docs]
-        if split not in tables[2]:
+        if _levels(task.relevant_docs) == 4:
             tables = [_choose(table, subset or "default", name, "subset") for table in tables]
         corpus, queries, labels = (_choose(table, split, name, "split") for table in tables)
     else:
@@ -65,6 +65,14 @@ def collection_of(task: Any, split: str, subset: str = "", relevant_from: int = 
     rows = [(str(q), str(d), int(grade)) for q, docs in labels.items() for d, grade in docs.items()]
     judged = pl.DataFrame(rows, schema={"query_id": pl.String, "doc_id": pl.String, "grade": pl.Int32}, orient="row")
     return build(_texts(corpus), _texts(queries), judged, name=name, relevant_from=relevant_from)
+
+
+def _levels(labels: Any) -> int:
+    """Split, query, document and grade make 3 levels of mappings; with subsets in front it is 4."""
+    depth = 0
+    while isinstance(labels, Mapping) and labels:
+        labels, depth = next(iter(labels.values())), depth + 1
+    return depth
 
 
 def _choose(table: Mapping[str, Any], key: str, name: str, what: str) -> Any:

@@ -141,30 +141,45 @@ def _document_counts(texts: Sequence[str]) -> Counter[str]:
     return counts
 
 
-def balanced(cases: Sequence[tuple[Item, Made]], slack: float = 0.05) -> list[tuple[Item, Made]]:
+def balanced(cases: Sequence[tuple[Item, Made]], slack: float = 0.1, least: int = 2) -> list[tuple[Item, Made]]:
     """Leave out negatives until no word is added much more often than it is taken away, or the other way round.
 
     What makes *not* or *decreased* a give-away is that one direction is made more often than the other. Goes through
-    the negatives in the order of a hash, and keeps one if every word that it adds and takes away stays within the
-    allowance.
+    the negatives in the order of a hash until nothing changes, and takes one in if every word that it adds or takes
+    away stays within ``least + slack * n``, n being how often the word has been added or taken away so far.
 
     Args:
-        cases: items and negatives; those without edits pass.
-        slack: the allowance of a word, as a share of the negatives of its side.
+        cases: items and negatives; those without edits, and deletions, pass.
+        slack: the allowance of a word, as a share of its own traffic.
+        least: what a word may be off at any rate.
     """
-    sizes = Counter(m.side for _, m in cases)
     net: Counter[tuple[str, str]] = Counter()
-    order = sorted(range(len(cases)), key=lambda n: cases[n][0].draw("balance", 2**62))
-    kept = set()
-    for number in order:
-        _, made = cases[number]
-        change: Counter[tuple[str, str]] = Counter()
-        if made.kind != "deletion":
-            for edit in made.edits:
-                change.update({(made.side, w.low): 1 for w in Text(edit.new).words})
-                change.subtract({(made.side, w.low): 1 for w in Text(edit.old).words})
-        words = {w: (c > 0) - (c < 0) for w, c in change.items() if c and w[1].isalpha()}
-        if all(abs(net[w] + c) <= max(3, slack * sizes[made.side]) for w, c in words.items()):
-            net.update(words)
-            kept.add(number)
+    traffic: Counter[tuple[str, str]] = Counter()
+    left = sorted(range(len(cases)), key=lambda n: cases[n][0].draw(f"balance {cases[n][1].operator}", 2**62))
+    kept: set[int] = set()
+    while left:
+        rest = []
+        for number in left:
+            words = _shifted(cases[number][1])
+            if all(abs(net[w] + c) <= least + slack * (traffic[w] + 1) for w, c in words.items()):
+                net.update(words)
+                traffic.update(words.keys())
+                kept.add(number)
+            else:
+                rest.append(number)
+        # What was one-sided at first may have found its counterpart since.
+        if len(rest) == len(left):
+            break
+        left = rest
     return [cases[n] for n in sorted(kept)]
+
+
+def _shifted(made: Made) -> dict[tuple[str, str], int]:
+    """Words and numbers that the edits add (1) and take away (-1), by side."""
+    if made.kind == "deletion":
+        return {}
+    change: Counter[str] = Counter()
+    for edit in made.edits:
+        change.update({w.low for w in Text(edit.new).words})
+        change.subtract({w.low for w in Text(edit.old).words})
+    return {(made.side, w): (c > 0) - (c < 0) for w, c in change.items() if c}

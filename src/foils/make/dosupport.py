@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from typing import Any, ClassVar
 
 from foils.make import gate
@@ -58,6 +59,17 @@ class InsertDoNot(Operator):
 
     def _refused(self, text: Text, sentence: Span) -> str | None:
         return "negator" if gate.negated(text, sentence) else None
+
+
+def supported(text: Text, sentence: Span, rule: str) -> Edit | None:
+    """The edit that negates a sentence with *do*; None where that cannot be done, or its packages are missing."""
+    if any(find_spec(name) is None for name in sorted(InsertDoNot.needs)):
+        return None
+    site = verb(text, sentence)
+    if isinstance(site, str):
+        return None
+    word, aux, base = site
+    return Edit(*word.span, word.text, f"{aux} not {base}", rule)
 
 
 @cache

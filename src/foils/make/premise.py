@@ -10,6 +10,7 @@ from typing import ClassVar, NamedTuple
 
 from foils.make import gate
 from foils.make.dates import MONTHS, Date, Year
+from foils.make.dosupport import supported
 from foils.make.edits import Edit, Span, apply, like
 from foils.make.flip import aligned, exchange, fixed, named, tied
 from foils.make.item import ANY, Found, Item, Kind, Made, Operator, Reasons, Refused, Side
@@ -83,7 +84,8 @@ class QueryNumber(Premise):
         """Numbers of the query that the passage holds with the same label, unit or counted thing."""
         for number in item.asked_numbers:
             said = [q for q in item.numbers if q.same(number)]
-            if not said:
+            places = [q.span.start for q in said] or ordinal(item, number, number.value)
+            if not places:
                 yield Refused("not aligned", number.text)
             elif number.bound or any(q.bound for q in said):
                 yield Refused("bound", number.text)
@@ -91,11 +93,23 @@ class QueryNumber(Premise):
                 yield Refused("part of a name", number.text)
             elif gate.negated(item.question, Span(0, len(item.query)), number.span.start):
                 yield Refused("negator before", number.text)
-            elif (new := fresh(item, number, f"{self.name}{self.seed}")) is None:
+            elif (new := fresh(item, number, f"{self.name}{self.seed}")) is None or ordinal(item, number, new):
                 yield Refused("no new value", number.text)
             else:
                 edits = renumber(item.query, number, new, self.name)
-                yield Change(edits, said[0].span.start, number.text, edits[-1].new)
+                yield Change(edits, places[0], number.text, edits[-1].new)
+
+
+def ordinal(item: Item, number: Quantity, value: float) -> list[int]:
+    """Where the passage says *second season* for the query's *season 2*."""
+    whole = int(value)
+    if not number.label or whole != value or not 1 <= whole <= len(ORDINALS):
+        return []
+    forms = {ORDINALS[whole - 1], *(f"{whole}{ending}" for ending in ("st", "nd", "rd", "th"))}
+    text = item.text
+    if not forms & text.vocabulary:
+        return []
+    return [w.start for n, w in enumerate(text.words) if w.low in forms and number.label in text.roots[n + 1 : n + 3]]
 
 
 def a_name(item: Item, number: Quantity) -> bool:
@@ -218,7 +232,7 @@ class QueryAntonym(Premise):
 class QueryNegation(Premise):
     """Negates a claim, or takes its negator out; questions are left alone.
 
-    Fails where the passage supports neither: then it was no positive.
+    A claim without an auxiliary needs the packages of ``insert-do-not``. Fails where the passage supports neither: then it was no positive.
     """
 
     name: ClassVar[str] = "query-negation"
@@ -237,10 +251,14 @@ class QueryNegation(Premise):
             yield Refused("not aligned")
         elif not isinstance(edits, str):
             yield Change(edits, sentence.start, edits[0].old.strip() or "not", edits[0].new.strip() or "no negation")
-        elif isinstance(site, str):
-            yield Refused(site)
         elif gate.negated(item.text, sentence):
-            yield Refused("negator", site.text)
+            yield Refused("negator")
+        elif isinstance(site, str):
+            edit = supported(question, whole, self.name) if site == "no auxiliary" else None
+            if edit is None:
+                yield Refused(site)
+            else:
+                yield Change([edit], sentence.start, edit.old, edit.new)
         else:
             edit = Edit(site.end, site.end, "", "not" if site.low == "can" else " not", self.name)
             yield Change([edit], sentence.start, site.text, f"{site.text}{edit.new}")

@@ -18,7 +18,7 @@ import foils
 from foils.engine import Local
 from foils.errors import DataError, RecipeError
 from foils.files import write_text
-from foils.models.checkpoint import fingerprint
+from foils.models.checkpoint import fingerprint, quietly
 from foils.run import Run
 from foils.train import card, load
 from foils.train.adore import AdoreObjective, routed
@@ -109,7 +109,7 @@ def train(
         point = newest(folder / WORK)
         if point is not None:
             _restore(point, conductor, objective, say)
-        with _advice(objective):
+        with _advice(objective), quietly():
             trainer.train(resume_from_checkpoint=str(point) if point else None)
     if not trainer.is_world_process_zero():
         return Trained(str(folder), parts.steps, len(parts.examples), parts.queries, 0, (), parts.steps, 0.0)
@@ -314,7 +314,8 @@ def _finish(
         load.melt(learner)
     if settings.loss == "adore":
         learner = routed(learner, load.load(model, replace(settings, layers=0), "cpu"))
-    learner.save_pretrained(str(folder), create_model_card=False)
+    with quietly():
+        learner.save_pretrained(str(folder), create_model_card=False)
     emptied = float(objective.emptied) / max(1, objective.seen)
     held = len(conductor.dev.queries) if conductor.dev else 0
     result = Trained(
