@@ -172,6 +172,8 @@ def audit(
     _check(risk, negatives, sample)
     engine, part = engine or Local(), _Clock(tell)
     source = opened(Path(path))
+    if isinstance(verdicts, str | Path) and not Path(verdicts).is_file():
+        raise DataError(f"{verdicts} does not exist; verdicts are a file such as RUN/verdicts.parquet")
     given = Verdicts.read(verdicts) if isinstance(verdicts, str | Path) else verdicts
     with part("read"):
         collection = Collection.read(data, relevant_from=relevant_from) if isinstance(data, str | Path) else data

@@ -78,15 +78,19 @@ def compared(frame: pl.DataFrame, risk: float) -> Within:
 def likeliest(frame: pl.DataFrame, risk: float) -> NDArray[np.int64]:
     """The entries that must go so that the mean probability of the others is within the risk, the likeliest first.
 
-    >>> likeliest(pl.DataFrame({"entry": [0, 1, 2], "p": [0.1, 0.9, 0.0]}), 0.05).tolist()
+    Args:
+        frame: ``entry``, ``p`` and ``unit``: entries of a unit go together, and count by their mean.
+        risk: the largest share that is allowed.
+
+    >>> likeliest(pl.DataFrame({"entry": [0, 1, 2], "unit": [0, 1, 2], "p": [0.1, 0.9, 0.0]}), 0.05).tolist()
     [1]
     """
-    worst = frame.sort("p", "entry", descending=[True, False])
-    p = worst["p"].to_numpy().astype(np.float64)
-    left = np.concatenate((np.cumsum(p[::-1])[::-1], [0.0])) / np.maximum(np.arange(len(p), -1, -1), 1)
-    enough = int(np.argmax(left <= risk))
-    entries: NDArray[np.int64] = np.sort(worst["entry"].head(enough).to_numpy().astype(np.int64))
-    return entries
+    units = frame.group_by("unit").agg(p=pl.col("p").sum(), n=pl.len(), first=pl.col("entry").min())
+    worst = units.sort(pl.col("p") / pl.col("n"), "first", descending=[True, False])
+    p, n = (np.append(worst[c].to_numpy().astype(np.float64), 0.0)[::-1].cumsum()[::-1] for c in ("p", "n"))
+    enough = int(np.argmax(p <= risk * n + 1e-12))
+    gone = worst["unit"].head(enough)
+    return frame.filter(pl.col("unit").is_in(gone.implode()))["entry"].sort().to_numpy().astype(np.int64)
 
 
 def plan_within(
@@ -123,7 +127,7 @@ def plan_within(
     for _ in range(ROUNDS):
         entries = np.array(sorted(taken), dtype=np.int64)
         plan = make_plan(table, [*others, Found(KEY, entries)], keys | {KEY}, promote=promote, short=short, known=known)
-        left = _left(table, rated.frame, plan)
+        left = _left(table, rated.frame, plan, short)
         more = likeliest(left, risk)
         if left["asked"].n_unique() - (len(more) == left.height) < 2:
             raise DataError(f"risk {risk:g}: hardly a negative would be left; allow more, or mine again")
@@ -133,7 +137,11 @@ def plan_within(
     raise DataError(f"risk {risk:g}: what goes takes too many rows with it; allow more, or mine again")
 
 
-def _left(table: Table, frame: pl.DataFrame, plan: Plan) -> pl.DataFrame:
+def _left(table: Table, frame: pl.DataFrame, plan: Plan, short: Short) -> pl.DataFrame:
+    """What a plan leaves of the rated entries, with the ``unit`` that goes together."""
     gone = pl.Series(sorted(plan.drop | plan.promote | set(plan.replace)), dtype=pl.UInt32)
-    records = table.full.filter(pl.col("record").is_in(sorted(plan.records)))["entry"]
-    return frame.filter(~pl.col("entry").is_in(gone.implode()) & ~pl.col("entry").is_in(records.implode()))
+    full = table.full.select("entry", "record", whole=(pl.col("fixed") == 1) & pl.col("label").is_null())
+    full = full.filter(~pl.col("record").is_in(sorted(plan.records)) & ~pl.col("entry").is_in(gone.implode()))
+    # In columns that must all hold a document a row goes as a whole, unless another document takes the place.
+    together = pl.when(pl.col("whole") & (short == "fewer")).then(-1 - pl.col("record").cast(pl.Int64))
+    return frame.join(full.with_columns(unit=together.otherwise(pl.col("entry").cast(pl.Int64))), on="entry")

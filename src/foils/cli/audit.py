@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from enum import StrEnum
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 import typer
@@ -65,6 +67,8 @@ def audit(
     from foils.engine import Local
 
     _check(file, out, report, fix, {"--also": also, "--skip": skip, "--promote": promote})
+    if "false-negative" in also and risk is None:
+        raise RecipeError("--also false-negative: say by --risk R how many may stay, for instance 0.05")
     found = check(
         file, data=data, verdicts=verdicts, risk=risk, negatives=negatives, relevant_from=relevant_from, sample=sample,
         engine=Local(quiet=quiet), tell=_teller(file, quiet),
@@ -95,18 +99,28 @@ def _check(file: Path, out: Path | None, report: Path | None, fix: bool, of_fix:
 
     opened(file)
     if fix and out is None:
-        raise RecipeError(f"--fix: -o FILE is missing, for instance -o {file.with_name(f'fixed-{file.name}')}")
+        raise RecipeError(f"--fix: -o FILE is missing, for instance -o {quote(f'fixed-{file.name}')}")
     if not fix:
         refuse({"-o": out}, "is the repaired file; add --fix, or name a page by --report")
         refuse(of_fix, "belongs to --fix, which is not there")
     if out is not None:
         check_target(file, out)
-    chosen([key for key in of_fix["--also"] if key != "false-negative"], of_fix["--skip"])
+    for target in (out, report):
+        if target is not None:
+            _writable(target)
+    chosen(of_fix["--also"], of_fix["--skip"])
     if report is not None:
         if report.suffix.lower() not in (".html", ".htm"):
             raise DataError(f"--report {report}: it is an HTML page; the name must end in .html")
         if report.resolve() in {file.resolve(), out.resolve() if out else None}:
             raise DataError(f"--report {report}: that is another file of this command; choose another name")
+
+
+def _writable(path: Path) -> None:
+    """An audit can take minutes: better told now."""
+    there = next(parent for parent in path.resolve().parents if parent.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise DataError(f"cannot write {path}: {there} is no folder that can be written")
 
 
 def _teller(file: Path, quiet: bool) -> Any:
@@ -116,8 +130,6 @@ def _teller(file: Path, quiet: bool) -> Any:
 
 def _style() -> Any:
     """Colours on a terminal that wants them."""
-    import os
-
     from foils.audit.text import plain
 
     if not sys.stdout.isatty() or os.environ.get("NO_COLOR"):

@@ -137,6 +137,8 @@ def system(text: str, kind: str = "auto", precision: str = "auto") -> System:
     settled = _kind(model) if kind == "auto" else kind
     if settled in ("bm25", "lsa") and model != settled:
         raise RecipeError(f"--as {settled}: it takes no model, but {model!r} was given; write {settled} as the model")
+    if model in ("bm25", "lsa") and settled != model and not Path(model).exists():
+        raise RecipeError(f"--as {kind}: {model} stands for itself; leave --as out, or name a model")
     name = found["name"] if found else _short(model)
     return System(name, settled, "" if settled in ("bm25", "lsa") else model, precision)  # type: ignore[arg-type]
 

@@ -83,7 +83,7 @@ def _leaders(means: Means, a: str, b: str) -> str:
         found = means.values.get(name, {})
         one, other = found.get(a), found.get(b)
         if one is not None and other is not None:
-            lead = "nobody" if one == other else f"{a if one > other else b} by {number(abs(one - other))}"
+            lead = "nobody" if one == other else f"{a if one > other else b} by {abs(one - other):.3f}"
             said.append((name, lead))
     leaders = {lead.partition(" by ")[0] for _, lead in said}
     told = "; ".join(f"{name}: {lead}" for name, lead in said)

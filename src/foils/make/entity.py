@@ -10,7 +10,7 @@ from typing import ClassVar
 from foils.make import gate
 from foils.make.edits import Edit, Span, apply
 from foils.make.item import Item, Kind, Made, Operator, Reasons, Refused
-from foils.make.pool import Entity, entities
+from foils.make.pool import Entity
 from foils.make.premise import Change, Premise
 from foils.make.sets import Member, akin, another, members, replaced
 
@@ -80,9 +80,9 @@ class EntitySwap(Operator):
     def make(self, item: Item) -> Made | Refused:
         """The first name that passes the gate."""
         reasons = Reasons()
-        if not re.search(r"[A-Z][a-z]+ (?:[A-Z]\. )?[A-Z][a-z]", item.passage):
+        if not item.names:
             return Refused("no typed name")
-        for entity in dict.fromkeys(entities(item.text)):
+        for entity in dict.fromkeys(item.names):
             answer = gate.answered(item, [entity.span])
             route = "answer" if answer else "query" if entity.text.lower() in item.question.low else ""
             if not route:
@@ -144,7 +144,7 @@ class QueryEntity(Premise):
 
     def changes(self, item: Item) -> Iterator[Change | Refused]:
         """Typed names of the passage that the query holds."""
-        for entity in entities(item.text):
+        for entity in item.names:
             place = item.question.low.find(entity.text.lower())
             if place < 0:
                 continue

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from foils.make.dates import Date, Year, dates, years
 from foils.make.edits import Edit, Span
+from foils.make.pool import Entity, Pool, entities
 from foils.make.values import Quantity, quantities
 from foils.make.view import LONGEST, Text
-
-if TYPE_CHECKING:
-    from foils.make.pool import Pool
 
 Kind = Literal["polarity", "near-miss", "temporal", "false premise", "deletion"]
 Side = Literal["document", "query"]
 ANY = frozenset({"any"})
 ENGLISH = frozenset({"en"})
+NAMED = re.compile(r"[A-Z][a-z]+ (?:[A-Z]\. )?[A-Z][a-z]")
 UNLOCKS = {
     "lemminflect": "pip install 'foils[make]'",
     "textblob": "pip install 'foils[make]'",
@@ -72,7 +72,12 @@ class Item:
         """Each sentence of the passage with the share of the query's content stems that it holds."""
         asked = self.question.content
         count = max(1, len(asked))
-        return tuple((s, len(asked & self.text.stems(s)) / count) for s in self.text.sentences)
+        return tuple((s, self.text.held(s, asked) / count) for s in self.text.sentences)
+
+    @cached_property
+    def names(self) -> tuple[Entity, ...]:
+        """The names of the passage whose type is written on them."""
+        return tuple(entities(self.text)) if NAMED.search(self.passage) else ()
 
     @cached_property
     def answers(self) -> tuple[Span, ...]:

@@ -232,7 +232,8 @@ class QueryAntonym(Premise):
 class QueryNegation(Premise):
     """Negates a claim, or takes its negator out; questions are left alone.
 
-    A claim without an auxiliary needs the packages of ``insert-do-not``. Fails where the passage supports neither: then it was no positive.
+    A claim without an auxiliary needs the packages of ``insert-do-not``. Fails where the
+    passage supports neither: then it was no positive.
     """
 
     name: ClassVar[str] = "query-negation"
@@ -308,12 +309,12 @@ class QueryOrdinal(Premise):
 
     def changes(self, item: Item) -> Iterator[Change | Refused]:
         """Ordinals of the query, from ``second`` on, that the passage uses of the same thing."""
-        question, there = item.question, item.text.vocabulary
+        question = item.question
         for place, word in enumerate(question.words):
             if word.low not in ORDINALS[1:] or named(question, place) or fixed(question, place):
                 continue
             following = question.words[place + 1].low if place + 1 < len(question.words) else ""
-            number = ORDINALS.index(word.low)
+            number, there = ORDINALS.index(word.low), item.text.vocabulary
             free = [o for n, o in enumerate(ORDINALS) if 0 < abs(n - number) <= 2 and n and o not in there]
             said = [n for n, w in enumerate(item.text.words) if w.low == word.low and aligned(item, n, place)]
             digits = {f"{n + 1}{s}" for n, o in enumerate(ORDINALS) if o in free for s in ("st", "nd", "rd", "th")}

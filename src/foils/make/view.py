@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
 from foils.make.edits import Span
 from foils.make.lexicon import words
-from foils.make.words import stem, stop
+from foils.make.words import root
 
 WORD = re.compile(r"[^\W_]+(?:['’][^\W\d_]+)?")
 # A sentence ends before white space and a capital, at a line break, or at a full stop that stands alone.
@@ -65,8 +66,11 @@ class Text:
     @cached_property
     def roots(self) -> tuple[str, ...]:
         """The stem of every word, an empty string for one that carries no meaning."""
-        stopped = stop()
-        return tuple("" if w.low in stopped else stem(w.low) for w in self.words)
+        return tuple(map(root, self._lows))
+
+    @cached_property
+    def _lows(self) -> list[str]:
+        return [w[3] for w in self.words]
 
     @cached_property
     def content(self) -> frozenset[str]:
@@ -76,7 +80,7 @@ class Text:
     @cached_property
     def vocabulary(self) -> frozenset[str]:
         """All lower-case words."""
-        return frozenset(w.low for w in self.words)
+        return frozenset(self._lows)
 
     @cached_property
     def sentences(self) -> tuple[Span, ...]:
@@ -114,11 +118,16 @@ class Text:
 
     def index(self, place: int) -> int:
         """Number of the first word that starts at a place or after it."""
-        low, high = 0, len(self.words)
-        while low < high:
-            middle = (low + high) // 2
-            low, high = (middle + 1, high) if self.words[middle].start < place else (low, middle)
-        return low
+        return bisect_left(self._starts, place)
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        return [w[0] for w in self.words]
+
+    def held(self, span: Span, stems: frozenset[str]) -> int:
+        """How many of some stems are inside a span."""
+        starts = self._starts
+        return len(stems.intersection(self.roots[bisect_left(starts, span.start) : bisect_left(starts, span.end)]))
 
     @cached_property
     def english(self) -> bool:

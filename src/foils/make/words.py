@@ -31,6 +31,12 @@ def stem(word: str) -> str:
     return _stemmer()(word.removesuffix("'s").removesuffix("’s"))
 
 
+@lru_cache(maxsize=200_000)
+def root(word: str) -> str:
+    """The stem of a lower-case word that carries a meaning, else an empty string."""
+    return "" if word in stop() else stem(word)
+
+
 class Forms(NamedTuple):
     """A verb's five forms."""
 

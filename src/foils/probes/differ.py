@@ -27,7 +27,7 @@ def marked(one: str, other: str, around: int = 24) -> tuple[str, str]:
     """
     tokens = [_TOKEN.findall(" ".join(t.split()))[:LONGEST] for t in (one, other)]
     plain = [[t.strip() for t in side] for side in tokens]
-    blocks = SequenceMatcher(None, *plain, autojunk=False).get_opcodes()
+    blocks = SequenceMatcher(None, plain[0], plain[1], autojunk=False).get_opcodes()
     parts: tuple[list[str], list[str]] = ([], [])
     for number, (what, *ends) in enumerate(blocks):
         for side, (start, end) in enumerate((ends[:2], ends[2:])):

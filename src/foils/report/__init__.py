@@ -10,6 +10,7 @@ from foils.pairs import Pairs
 from foils.report import facts, sections
 from foils.report.advice import advise, headline
 from foils.report.markup import section, text
+from foils.report.risk import known, risk
 from foils.report.samples import LEAD, samples
 from foils.show import plural
 
@@ -17,6 +18,7 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri
 PARTS = {
     "input": "Input",
     "funnel": "Funnel",
+    "risk": "False negatives",
     "scores": "Scores",
     "hardness": "Hardness",
     "overlap": "Overlap",
@@ -43,12 +45,15 @@ def render(pairs: Pairs, *, title: str, recipe: str, ledger: Ledger) -> str:
     numbers = facts.tally(pairs, rows, ledger)
     found = facts.lengths(rows, recipe)
     reuse = facts.reuse(pairs, rows)
-    relative = tuple(s for s in scores if s != "p_relevant")
+    relative = tuple(s for s in scores if s not in ("p_relevant", "prob.detector"))
+    sure = known(pairs, ledger)
     ahead = {s: facts.above(pairs, rows, s) for s in relative}
+    advice = advise(numbers, found, reuse, ahead, sure.basis if sure else None)
     body = [
-        headline(numbers, found, advise(numbers, found, reuse, ahead)),
+        headline(numbers, found, advice, sure.tile if sure else None),
         sections.findings(ledger.findings or pairs.collection.findings),
         sections.funnel(numbers),
+        risk(pairs, sure, found.target, relative[0] if relative else None),
         sections.scores([facts.histogram(pairs, rows, s) for s in scores], ahead),
         sections.ranks(facts.by_rank(pairs, rows, relative), relative, telling(pairs)),
         sections.overlap(numbers),

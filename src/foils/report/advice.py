@@ -14,7 +14,7 @@ IDENTITY = ("known-positive", "same-source", "short row", "reuse cap", NOT_DRAWN
 COPIES = ("duplicate", "equals the query")
 
 
-def headline(numbers: Tally, lengths: Lengths, advice: list[str]) -> str:
+def headline(numbers: Tally, lengths: Lengths, advice: list[str], sure: tuple[str, str, str] | None = None) -> str:
     """The tiles on top of the page, and what to do next."""
     selected = numbers.fates["selected"]
     mean = selected / lengths.queries if lengths.queries else 0.0
@@ -45,6 +45,9 @@ def headline(numbers: Tally, lengths: Lengths, advice: list[str]) -> str:
             f"{share(most[1], numbers.candidates)} of candidates" if most else "no step rejected any",
         ),
     ]
+    if sure is not None:
+        # What matters most in the place of what matters least.
+        tiles = [sure, *tiles[:-1]]
     shown = "".join(f"<div><dt>{name}</dt><dd>{value}</dd><dd class=sub>{sub}</dd></div>" for name, value, sub in tiles)
     rest = "".join(f"<li>{a[:1].upper()}{a[1:]}</li>" for a in advice[1:3])
     also = f'<p class="also">Worth a look as well:</p><ul>{rest}</ul>' if rest else ""
@@ -57,9 +60,21 @@ def _spread(lengths: Lengths) -> str:
     return f"from {count(lengths.least)} to {count(lengths.most)}; {count(lengths.target)} wanted"
 
 
-def advise(numbers: Tally, lengths: Lengths, reuse: Reuse, ahead: Mapping[str, Ahead]) -> list[str]:
-    """What to do next, the most urgent first; never empty."""
-    told = [_nothing(numbers), _short(numbers, lengths), _unguarded(numbers), _ahead(ahead), _hub(lengths, reuse)]
+def advise(
+    numbers: Tally, lengths: Lengths, reuse: Reuse, ahead: Mapping[str, Ahead], basis: str | None = None
+) -> list[str]:
+    """What to do next, the most urgent first; never empty.
+
+    Args:
+        numbers: pairs by fate.
+        lengths: negatives per query.
+        reuse: of documents.
+        ahead: negatives above positives, by score.
+        basis: what an estimate of false negatives rests on; null: nothing was estimated.
+    """
+    # Where a detector has spoken, a score above the positive's is not news.
+    doubt = _ahead(ahead) if basis is None else _unjudged(numbers, basis)
+    told = [_nothing(numbers), _short(numbers, lengths), _unguarded(numbers), doubt, _hub(lengths, reuse)]
     found = [t for t in told if t]
     if numbers.fates["selected"]:
         found.append(
@@ -77,6 +92,15 @@ def _nothing(numbers: Tally) -> str:
     reason, n = max(numbers.reasons.items(), key=lambda item: item[1])
     lost = f"{code(reason)} dropped {count(n)} of {plural(numbers.candidates, 'candidate')}"
     return f"no negative is left: {lost}; loosen it, or raise {code('--depth')}."
+
+
+def _unjudged(numbers: Tally, basis: str) -> str:
+    if not numbers.fates["selected"] or basis != "no verdicts":
+        return ""
+    return (
+        "the share of false negatives is an estimate that rests on no verdict: let somebody judge 50 pairs with "
+        f"{code('foils judge RUN --judge sheet:pairs.csv --budget 50')}, and the detector learns from them."
+    )
 
 
 def _short(numbers: Tally, lengths: Lengths) -> str:

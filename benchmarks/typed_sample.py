@@ -1,0 +1,114 @@
+"""Typed negatives to read, per operator, from the four collections: those behind docs/safety.md.
+
+    python benchmarks/typed_sample.py -o FOLDER [--half report] [--each 40] [--seed 0]
+
+Items are parted in two halves by a hash: gates were changed after reading from the half ``tune`` only, and what is
+reported was read from the half ``report``. At most a third of an operator's sample is from one query template.
+Writes ``read.md`` (query, passage around the edit with what stood there and what stands there now), ``blind.md`` (the
+changed text alone, in another order, a third of them originals) and ``key.tsv`` (number, operator, collection, what).
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+from collections import Counter, defaultdict
+from pathlib import Path
+
+from foils.make.item import Item, Made
+from foils.make.operators import make, operators
+from typed_items import NAMES, items
+
+AROUND = 260
+Case = tuple[str, Item, Made]
+
+
+def shown(item: Item, made: Made, *, marked: bool) -> str:
+    """Query and passage, cut to the sentences around the edits; ``marked``: with what stood there."""
+    if made.side == "query":
+        query = _edited(item.query, made, marked)
+        middle = (made.evidence.start + made.evidence.end) // 2
+        return f"Q: {query}\nP: {_cut(item.passage, max(0, middle - 300), middle + 300)}"
+    if not made.edits or made.kind == "deletion":
+        gone = " ... ".join(f"[-{e.old.strip()}-]" for e in made.edits) if marked else ""
+        return f"Q: {item.query}\nP: {gone} {made.text[:1200]}"
+    first, last = made.edits[0].start, made.edits[-1].end
+    text = item.passage
+    if last - first > 900:
+        last = first + 900
+    start, stop = max(0, first - AROUND), min(len(text), last + AROUND)
+    inside = [e for e in made.edits if e.end <= stop]
+    return f"Q: {item.query}\nP: {_edited(text, made, marked, start, stop, len(inside))}"
+
+
+def _edited(text: str, made: Made, marked: bool, start: int = 0, stop: int | None = None, most: int | None = None) -> str:
+    parts, done = [], start
+    for edit in made.edits[:most]:
+        parts.append(text[done : edit.start])
+        parts.append(f"[{edit.old}→{edit.new}]" if marked else edit.new)
+        done = edit.end
+    return " ".join("".join([*parts, text[done:stop]]).split())
+
+
+def _cut(text: str, start: int, stop: int) -> str:
+    return " ".join(text[start:stop].split())
+
+
+def template(query: str) -> str:
+    """The first three words: collections with generated queries repeat them."""
+    return " ".join(query.lower().split()[:3])
+
+
+def draw(half: str, each: int, seed: int) -> dict[str, list[Case]]:
+    """Operator to cases, the collections in turn."""
+    chosen = [o for o in operators(0.0) if not o.missing()]
+    found: dict[str, dict[str, list[Case]]] = defaultdict(lambda: defaultdict(list))
+    for name in NAMES:
+        every = [i for i in items(name) if ("tune", "report")[i.draw("half", 2)] == half]
+        for item, made in make(every, chosen)[0]:
+            found[made.operator][name].append((name, item, made))
+    picked = {}
+    for operator, groups in sorted(found.items()):
+        random.Random(seed).shuffle(order := sorted(groups))
+        for group in groups.values():
+            group.sort(key=lambda c: c[1].draw(f"pick{seed}", 2**62))
+        taken, used = [], Counter()
+        while len(taken) < each and any(groups.values()):
+            for name in order:
+                while groups[name]:
+                    case = groups[name].pop(0)
+                    used[template(case[1].query)] += 1
+                    if used[template(case[1].query)] <= max(2, each // 3):
+                        taken.append(case)
+                        break
+        picked[operator] = taken[:each]
+    return picked
+
+
+def main() -> None:
+    """Write the files."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("-o", "--out", type=Path, required=True)
+    parser.add_argument("--half", default="report", choices=("tune", "report"))
+    parser.add_argument("--each", type=int, default=40)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    picked = draw(options.half, options.each, options.seed)
+    lines, key, blind, number = [], ["number\toperator\tcollection\twhat"], [], 0
+    for operator, cases in picked.items():
+        lines.append(f"\n## {operator} ({len(cases)})\n")
+        for name, item, made in cases:
+            number += 1
+            lines.append(f"{number} {shown(item, made, marked=True)}")
+            key.append(f"{number}\t{operator}\t{name}\tmade")
+            blind.append((number, shown(item, made, marked=False)))
+    random.Random(options.seed + 1).shuffle(blind)
+    (options.out / "read.md").write_text("\n".join(lines), encoding="utf-8")
+    (options.out / "blind.md").write_text("\n".join(f"{n} {t}" for n, t in blind), encoding="utf-8")
+    (options.out / "key.tsv").write_text("\n".join(key) + "\n", encoding="utf-8")
+    print({o: len(c) for o, c in picked.items()})
+
+
+if __name__ == "__main__":
+    main()
