@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pytest
 
 from foils.collection import Collection
 from foils.engine import Local
 from foils.errors import JudgeError, RecipeError
-from foils.folder import NEXT, WORK, Folder
+from foils.folder import NEXT, WORK
 from foils.judging import filtered_by, judge, learning, planned, select
 from foils.models.lsa import Lsa
 from foils.promise import Waiting, audit, promise
 from foils.protocols import Verdict
 from foils.recipes import Plan, default, naive
 from foils.run import Run, mine
-from foils.verdicts import Verdicts, keys
+from foils.verdicts import keys
 
 ALMANAC = Path(__file__).parent.parent / "examples" / "almanac"
 

@@ -12,10 +12,12 @@ from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 import foils
 from foils import recipe_file, recipes, report
+from foils.ask import Ask
 from foils.collection import Collection
 from foils.engine import Local
 from foils.errors import DataError, RecipeError
@@ -23,7 +25,7 @@ from foils.folder import Folder
 from foils.ledger import Entry, Ledger
 from foils.limits import Deepen
 from foils.pairs import Pairs
-from foils.protocols import Encoder, Engine, Scorer
+from foils.protocols import Encoder, Engine, Scorer, Verdict
 from foils.recipes import Plan
 from foils.steps import Recipe, Source, Step
 from foils.verdicts import Verdicts
@@ -114,8 +116,22 @@ def mine(
         return Run.open(out)
     pairs, ledger = _execute(recipe, collection, engine, folder)
     page = report.render(pairs, title=collection.name or "foils", recipe=text, ledger=ledger)
+    _keep(recipe, pairs, Path(out) / VERDICTS)
     folder.finish(pairs, text, ledger, page)
     return Run(pairs, recipe, ledger, Path(out))
+
+
+def _keep(recipe: Recipe, pairs: Pairs, path: Path) -> None:
+    """Put what the recipe's judges said where all verdicts are, so that they are paid for once."""
+    for step in recipe.steps:
+        if not isinstance(step, Ask) or step.judge is None:
+            continue
+        by, name = pairs.frame["judged_by"].cast(pl.String), step.judge.name
+        kept = Verdicts.read(path)
+        there = kept.on(pairs).filter(pl.col("by") == name)["row"].to_numpy()
+        rows = np.setdiff1d(np.flatnonzero((by == name).fill_null(value=False).to_numpy()), there).astype(np.uint32)
+        said = [Verdict(p, name) for p in pairs.frame["p_relevant"].gather(rows).to_list()]
+        kept.add(pairs, rows, said, "+".join(sorted(step.judge.families))).write(path)
 
 
 def _plan(encoder: Encoder | None, scorer: Scorer | None, negatives: int) -> Plan:

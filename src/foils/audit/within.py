@@ -18,6 +18,7 @@ from foils.show import count
 
 KEY = "false-negative"
 ROUNDS = 20
+HINT = "allow more, mine again, or where columns must all hold a document, --short random"
 State = Literal["within", "undecided", "above"]
 SAID = {
     "within": "within the risk",
@@ -129,12 +130,12 @@ def plan_within(
         plan = make_plan(table, [*others, Found(KEY, entries)], keys | {KEY}, promote=promote, short=short, known=known)
         left = _left(table, rated.frame, plan, short)
         more = likeliest(left, risk)
-        if left["asked"].n_unique() - (len(more) == left.height) < 2:
-            raise DataError(f"risk {risk:g}: hardly a negative would be left; allow more, or mine again")
+        if left.filter(~pl.col("entry").is_in(more.tolist()))["asked"].n_unique() < 2:
+            raise DataError(f"risk {risk:g}: hardly a negative would be left; {HINT}")
         if len(more) == 0:
             return plan, compared(left, risk)
         taken |= set(more.tolist())
-    raise DataError(f"risk {risk:g}: what goes takes too many rows with it; allow more, or mine again")
+    raise DataError(f"risk {risk:g}: what goes takes too many rows with it; {HINT}")
 
 
 def _left(table: Table, frame: pl.DataFrame, plan: Plan, short: Short) -> pl.DataFrame:

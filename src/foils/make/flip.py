@@ -113,7 +113,7 @@ class Flip(Operator):
             new = self.opposite(item, word.low)
             if gate.neighbours(text, number) & near and new and not fixed(text, number):
                 edits += exchange(text, number, new, self.name)
-            elif gate.share(item, word.start) >= gate.NEAR:
+            else:
                 return None
         against = {stem(w) for w in hit.new.lower().split()}
         for word in text.words:

@@ -86,22 +86,29 @@ def ask(probes: Sequence[Probe], model: Subject, engine: Engine) -> Answers:
     """
     if not probes:
         raise DataError("there are no probes; at least one is needed")
-    asks: list[tuple[str, str]] = []
-    for probe in probes:
-        asks += [side for contest in (probe.first, probe.second) if contest is not None for side in contest]
-    distinct = {pair: n for n, pair in enumerate(dict.fromkeys(asks))}
+    first = np.zeros((len(probes), 2))
+    second = np.zeros((len(probes), 2))
+    # Set by set: what BM25 and LSA learn from the texts must not depend on what else is asked.
+    for name in dict.fromkeys(p.set for p in probes):
+        rows = [n for n, p in enumerate(probes) if p.set == name]
+        first[rows], second[rows] = _scores([probes[n] for n in rows], model, engine)
+    strict = (first[:, 0] > first[:, 1]) & (second[:, 0] > second[:, 1])
+    twofold = np.array([p.second is not None for p in probes], dtype=np.bool_)
+    return Answers(model.name, model.facts(), tuple(probes), first[:, 0], first[:, 1], strict, twofold)
+
+
+def _scores(probes: Sequence[Probe], model: Subject, engine: Engine) -> tuple[Scores, Scores]:
+    """Scores (n, 2) of right and wrong side in the first contest and in the second; zeros where there is none."""
+    contests = [c for p in probes for c in (p.first, p.second) if c is not None]
+    distinct = {ask: n for n, ask in enumerate(dict.fromkeys(side for c in contests for side in c))}
     scores = model.scores([q for q, _ in distinct], [t for _, t in distinct], engine)
     if not np.isfinite(scores).all():
         raise DataError(f"{model.name} gives scores that are not finite; it cannot be probed")
 
-    def gap(contest: Contest | None) -> float:
-        return 0.0 if contest is None else float(scores[distinct[contest.right]] - scores[distinct[contest.wrong]])
+    def both(contest: Contest | None) -> list[float]:
+        return [0.0, 0.0] if contest is None else [float(scores[distinct[side]]) for side in contest]
 
-    right = np.array([scores[distinct[p.first.right]] for p in probes], dtype=np.float64)
-    wrong = np.array([scores[distinct[p.first.wrong]] for p in probes], dtype=np.float64)
-    strict = np.array([gap(p.first) > 0 and gap(p.second) > 0 for p in probes], dtype=np.bool_)
-    twofold = np.array([p.second is not None for p in probes], dtype=np.bool_)
-    return Answers(model.name, model.facts(), tuple(probes), right, wrong, strict, twofold)
+    return np.array([both(p.first) for p in probes]), np.array([both(p.second) for p in probes])
 
 
 def groups(probes: Sequence[Probe]) -> dict[tuple[str, str], NDArray[np.int64]]:

@@ -21,9 +21,9 @@ LEGEND = (
 
 
 def names(report: Report) -> list[str]:
-    """How each model is called: the last part of its path, the whole of it where two would look the same."""
+    """How each model is called: the last two parts of its path, the whole of it where two would look the same."""
     whole = [a.model for a in report.answers]
-    short = [name.rstrip("/").rpartition("/")[2] or name for name in whole]
+    short = ["/".join(name.rstrip("/").split("/")[-2:]) or name for name in whole]
     return short if len(set(short)) == len(short) else whole
 
 
