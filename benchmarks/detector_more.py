@@ -116,7 +116,7 @@ def less_evidence(data: Path, samples: Samples, known: dict[str, Shipped]) -> No
         lexical = candidates(world, None, lsa=False)
         variants = {
             "everything": sample,
-            "as in the recipe `detected` (no LSA neighbours)": without(sample, "z.neighbours-lsa"),
+            "as in the recipe `default` (no LSA neighbours)": without(sample, "z.neighbours-lsa"),
             "without neighbours": without(sample, "z."),
             "without neighbours and specificity": without(sample, "z.", "dot.specific"),
             "the positive compared by words only, no dense source": without(

@@ -41,7 +41,9 @@ def main() -> None:
     parser.add_argument("--all", action="store_true", help="operators that are off by default, too")
     options = parser.parse_args()
     print(describe())
-    print("\n| collection | queries that carry one | with a negative | of all queries | AUC documents | AUC queries | passages/s | with tagger |")
+    print(
+        "\n| collection | queries that carry one | with a negative | of all queries | AUC documents | AUC queries | passages/s | with tagger |"
+    )
     print("|---|---|---|---|---|---|---|---|")
     for name in options.collections:
         every = items(name)
@@ -59,7 +61,7 @@ def main() -> None:
             name,
             f"{len(carrying):,}",
             f"{len(carrying & having) / max(1, len(carrying)):.1%}",
-            f"{len(having)/ len(asked):.1%}",
+            f"{len(having) / len(asked):.1%}",
             *aucs,
             f"{speed(every[:3000], True):,.0f}",
             f"{speed(every[:500], False):,.0f}",

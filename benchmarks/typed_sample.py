@@ -5,7 +5,7 @@
 Items are parted in two halves by a hash: gates were changed after reading from the half ``tune`` only, and what is
 reported was read from the half ``report``. At most a third of an operator's sample is from one query template.
 Writes ``read.md`` (query, passage around the edit with what stood there and what stands there now), ``blind.md`` (the
-changed text alone, in another order, a third of them originals) and ``key.tsv`` (number, operator, collection, what).
+changed text alone, all operators mixed) and ``key.tsv`` (number, operator, collection, what).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from foils.make.item import Item, Made
 from foils.make.operators import make, operators
 from typed_items import NAMES, items
 
-AROUND = 260
+AROUND = 170
 Case = tuple[str, Item, Made]
 
 
@@ -28,20 +28,22 @@ def shown(item: Item, made: Made, *, marked: bool) -> str:
     if made.side == "query":
         query = _edited(item.query, made, marked)
         middle = (made.evidence.start + made.evidence.end) // 2
-        return f"Q: {query}\nP: {_cut(item.passage, max(0, middle - 300), middle + 300)}"
+        return f"Q: {query}\nP: {_cut(item.passage, max(0, middle - 200), middle + 200)}"
     if not made.edits or made.kind == "deletion":
         gone = " ... ".join(f"[-{e.old.strip()}-]" for e in made.edits) if marked else ""
-        return f"Q: {item.query}\nP: {gone} {made.text[:1200]}"
+        return f"Q: {item.query}\nP: {gone} {made.text[:500]}"
     first, last = made.edits[0].start, made.edits[-1].end
     text = item.passage
-    if last - first > 900:
-        last = first + 900
+    if last - first > 500:
+        last = first + 500
     start, stop = max(0, first - AROUND), min(len(text), last + AROUND)
     inside = [e for e in made.edits if e.end <= stop]
     return f"Q: {item.query}\nP: {_edited(text, made, marked, start, stop, len(inside))}"
 
 
-def _edited(text: str, made: Made, marked: bool, start: int = 0, stop: int | None = None, most: int | None = None) -> str:
+def _edited(
+    text: str, made: Made, marked: bool, start: int = 0, stop: int | None = None, most: int | None = None
+) -> str:
     parts, done = [], start
     for edit in made.edits[:most]:
         parts.append(text[done : edit.start])

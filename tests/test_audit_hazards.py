@@ -141,7 +141,8 @@ def test_hazard(
 
 def test_every_kind_of_finding_has_a_test_or_is_measured() -> None:
     tested = {h[2] for h in HAZARDS}
-    elsewhere = {"corpus-missing", "unknown-id", "known-positive", "judged-relevant", "not-in-data", "repeated-query"}
+    elsewhere = {"corpus-missing", "unknown-id", "known-positive", "judged-relevant", "not-in-data", "repeated-query",
+                 "corpus-path", "foreign-corpus", "uneven-fields", "lost-fields"}  # fmt: skip
     measured = {"false-negative", "too-easy", "give-away", "give-away-words", "length-bias", "source-bias", "reuse-hub",
                 "language-mismatch", "script-mismatch", "near-repeated"}  # fmt: skip
     assert tested | elsewhere | measured == {kind.key for kind in KINDS}
@@ -195,7 +196,7 @@ def test_a_corpus_that_is_not_there_is_a_finding(tmp_path: Path) -> None:
     file = tmp_path / "train.json"
     file.write_text(json.dumps({"corpus": [{"path": "gone/corpus"}], "data": [ids]}))
     found = audit(file)
-    assert keys(found) == {"corpus-missing": 3, "own-positive": 1}  # ids are compared all the same
+    assert keys(found) == {"corpus-missing": 3, "corpus-path": 1, "own-positive": 1}  # ids are compared all the same
     assert "put them there as corpus.jsonl" in next(f.why for f in found.findings if f.key == "corpus-missing")
     found.fix(tmp_path / "out.json")
     assert json.loads((tmp_path / "out.json").read_text())["data"][0]["neg_doc"] == [{"id": "8"}]

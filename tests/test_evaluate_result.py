@@ -108,6 +108,9 @@ def test_one_system_alone_is_measured_and_not_compared(tmp_path):
     assert found.comparisons.height == 0
     assert found.warnings == ()
     assert text.differences(found) == []
+    shallow = evaluate(world({0: 1}), runs(tmp_path)[:1], Plan(), Local())
+    assert shallow.warnings[0].startswith("10% of up's top 10 are judged")
+    assert evaluate(world({0: 1}), runs(tmp_path)[:1], Plan(complete=True), Local()).warnings == ()
     assert '<section id="compared"' not in render(found)
 
 
@@ -135,7 +138,7 @@ def test_queries_without_relevant_documents_are_counted(tmp_path):
     found = evaluate(given, runs(tmp_path), Plan(), Local())
     assert found.labels.queries == 10
     assert "1 query with judgments but no relevant document: left out" in found.notes
-    assert "1 query without a judgment: left out" in found.notes
+    assert "1 query without a judgment in this split: left out" in found.notes
 
 
 def test_short_lists_and_ties_are_told(tmp_path):

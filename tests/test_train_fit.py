@@ -217,7 +217,7 @@ def test_a_teacher_of_the_run_is_imitated(run, models, tmp_path, loss):
     assert done.steps > 5
 
 
-# ---- what cannot work -------------------------------------------------------------------------------------------------
+# ---- what cannot work ----
 
 
 def refuse(run, model, tmp_path, match, settings=FAST, schedules=(), error=DataError):

@@ -25,7 +25,7 @@ from foils.folder import Folder
 from foils.ledger import Entry, Ledger
 from foils.limits import Deepen
 from foils.pairs import Pairs
-from foils.protocols import Encoder, Engine, Scorer, Verdict
+from foils.protocols import Encoder, Engine, Judge, Scorer, Verdict
 from foils.recipes import Plan
 from foils.steps import Recipe, Source, Step
 from foils.verdicts import Verdicts
@@ -81,7 +81,9 @@ def mine(
     *,
     encoder: Encoder | None = None,
     scorer: Scorer | None = None,
+    judge: Judge | None = None,
     negatives: int = 8,
+    risk: float | None = None,
     out: str | Path | None = None,
     engine: Engine | None = None,
     overwrite: bool = False,
@@ -93,7 +95,9 @@ def mine(
         recipe: a recipe, or one of ``foils.recipes``, which is then made for ``encoder``, ``scorer`` and ``negatives``.
         encoder: of the dense source; null: ``Lsa``, which needs no model.
         scorer: a cross-encoder, for the recipes that use one.
+        judge: whom the recipes that ask a judge ask.
         negatives: per query.
+        risk: the largest estimated share of false negatives, for the recipes that keep to one; null: as they say.
         out: the run folder; null: keep the run in memory only. A killed run continues with the same call.
         engine: where heavy work runs; null: in this process, without a cache.
         overwrite: replace another run in ``out``.
@@ -102,9 +106,9 @@ def mine(
         FoilsError: before anything is computed if options, columns or paths do not fit.
     """
     if not isinstance(recipe, Recipe):
-        recipe = recipe(_plan(encoder, scorer, negatives))
-    elif encoder is not None or scorer is not None:
-        raise RecipeError("encoder and scorer belong to a named recipe; a Recipe already holds its own")
+        recipe = recipe(replace(_plan(encoder, scorer, negatives), judge=judge, risk=risk))
+    elif any(option is not None for option in (encoder, scorer, judge, risk)):
+        raise RecipeError("encoder, scorer, judge and risk belong to a named recipe; a Recipe already holds its own")
     recipe.check()
     engine = engine or Local()
     if out is None:

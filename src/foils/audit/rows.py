@@ -46,7 +46,10 @@ def scores(table: Table) -> list[Found]:
         n=pl.col("score").count(), spread=pl.col("score").max() - pl.col("score").min()
     )
     tied = each.filter((pl.col("n") >= 3) & (pl.col("spread") == 0))
-    missing = scored.filter((flags & MISSING != 0) & (flags & SENTINEL == 0))
+    # Where most rows have scores, a row without any misses them all.
+    without = each.filter((pl.col("n") == 0) & (2 * (pl.col("n") > 0).sum() > pl.len()))["record"]
+    told = (flags & MISSING != 0) | pl.col("record").is_in(without.implode())
+    missing = scored.filter(told & (flags & SENTINEL == 0))
     found.append(Found("missing-score", _numbers(missing, "entry")))
     found.append(Found("tied-scores", records=_numbers(tied, "record"), total=int((each["n"] >= 3).sum())))
     least = scored.filter(pl.col("side") == POSITIVE).group_by("record").agg(least=pl.col("score").min())

@@ -16,6 +16,7 @@ from foils.readers.values import Hazards, Place, as_id, parse_list
 POSITIVE, NEGATIVE, UNTOLD = 0, 1, 2
 NOWHERE = Place("", 0, Hazards())
 
+NEMO = {"pos_doc", "neg_doc"}
 MISSING, INFINITE, SENTINEL = 1, 2, 4
 """What can be wrong with a score: there is none, it is not finite, it is exactly -1."""
 
@@ -266,6 +267,9 @@ def _own_scores(seen: View) -> None:
         elif type(value) is list and len(value) == 2 and slot.text is None:
             mark(slot, value[1])
             has.add(slot.key)
+    if has & NEMO:
+        # Its trainers compare the scores of both sides.
+        has |= NEMO
     for slot in seen.slots if has else ():
         if slot.key in has and not slot.flags and math.isnan(slot.score):
             slot.flags = MISSING

@@ -32,6 +32,7 @@ def judge(
     price_out: Annotated[float | None, typer.Option(help="Per million tokens received.")] = None,
     money: Annotated[float | None, typer.Option(help="Never spend more than this on this call.")] = None,
     family: Annotated[str, typer.Option(help="Of replayed verdicts: human, or a model's name.")] = "",
+    complete: Annotated[bool, typer.Option("--complete", help="The replayed file names every relevant pair.")] = False,
     person: Annotated[str, typer.Option(help="Who fills in the sheet.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what it would ask and cost; send nothing.")] = False,
     self_test: Annotated[bool, typer.Option("--self-test", help="Measure what steers the judge, not the run.")] = False,
@@ -60,7 +61,7 @@ def judge(
         now = judging.select(opened, where, risk=risk)
         _show({"run": str(run), "risk": risk, **_selected(now)}, _said(now, opened), as_json)
         return
-    who = made(judges, combine, _encoder(opened), dict(chat, family=family, person=person))
+    who = made(judges, combine, _encoder(opened), dict(chat, family=family, complete=complete, person=person))
     who.check()
     if self_test:
         _self_test(who, where, opened, dry_run=dry_run, as_json=as_json)

@@ -35,7 +35,7 @@ def made(specs: list[str], combine: Combine, encoder: Any, options: dict[str, An
         specs: as given to ``--judge``.
         combine: what becomes of several.
         encoder: of the run, for the adapter; null: there is none.
-        options: of endpoints (by their names on the command line), ``family`` and ``person``.
+        options: of endpoints (by their names on the command line), ``family``, ``complete`` and ``person``.
 
     Raises:
         RecipeError: a kind that is not known, or an option that nothing uses.
@@ -46,6 +46,8 @@ def made(specs: list[str], combine: Combine, encoder: Any, options: dict[str, An
         refuse({k: v for k, v in options.items() if k.startswith("--")}, "only a judge llm... asks an endpoint")
     if options["family"] and not any(s.startswith("replay") for s in specs):
         raise RecipeError("--family: only replayed verdicts need one")
+    if options["complete"] and not any(s.startswith("replay") for s in specs):
+        raise RecipeError("--complete: only a replayed file can name every relevant pair")
     if options["person"] and not any(s.startswith("sheet") for s in specs):
         raise RecipeError("--person: only a sheet is filled in by a person")
     if len(judges) == 1:
@@ -80,7 +82,7 @@ def _one(spec: str, encoder: Any, options: dict[str, Any]) -> Any:
     if kind == "replay":
         from foils.judges.replay import Replay
 
-        return Replay(what, family=options["family"])
+        return Replay(what, family=options["family"], complete=options["complete"])
     if kind == "sheet":
         from foils.judges.sheet import Sheet
 

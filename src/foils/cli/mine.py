@@ -134,7 +134,7 @@ def _judge(judges: list[str], base_url: str, key_env: str, encoder: Any) -> Any:
         refuse(endpoint, "needs --judge llm:MODEL")
         return None
     options: dict[str, Any] = {**endpoint, "--price-in": None, "--price-out": None, "--money": None}
-    return made(judges, Combine.cascade, encoder, options | {"family": "", "person": ""})
+    return made(judges, Combine.cascade, encoder, options | {"family": "", "complete": False, "person": ""})
 
 
 def _run_file(text: str) -> tuple[str, str, str | None]:

@@ -18,8 +18,8 @@ COLOURS = ("selected", "positive", "rejected", "left")
 STYLE = "polyline.positive { stroke: var(--positive); } polyline.rejected { stroke: var(--rejected); }"
 TITLES = {
     "measures": "Measures",
-    "compared": "Comparisons",
     "labels": "Missing labels",
+    "compared": "Comparisons",
     "dropout": "Label dropout",
     "queries": "Queries",
     "systems": "Systems",
@@ -127,7 +127,12 @@ def _histogram(result: Evaluation, first: str, other: str) -> str:
         "1",
     ]
     svg = columns(
-        labels, [float(c) for c in counts], x=f"difference in {measure}, up to", y="queries", form=number, whole=True
+        labels,
+        [float(c) for c in counts],
+        x=f"difference in {measure}, up to",
+        y="queries",
+        form=lambda v: f"{v:,.0f}",
+        whole=True,
     )
     better, worse = int((known > 1e-9).sum()), int((known < -1e-9).sum())
     note = text(

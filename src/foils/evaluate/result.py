@@ -15,7 +15,7 @@ from foils.evaluate.metrics import NAMES, Measure, measures, parse
 from foils.evaluate.paired import COMPARISON, Test, compare, interval
 from foils.evaluate.systems import Ranking, System
 from foils.evaluate.tables import ties
-from foils.evaluate.words import Labels, Means, power, safety
+from foils.evaluate.words import Labels, Means, alone, power, safety
 from foils.protocols import Engine
 from foils.show import plural
 
@@ -218,14 +218,15 @@ def _compared(
     plan: Plan, labels: Labels, values: dict[str, pl.DataFrame], summary: pl.DataFrame
 ) -> tuple[pl.DataFrame, list[str]]:
     first, *others = values
-    if not others:
-        return pl.DataFrame(schema=COMPARISON | {"safe": pl.Boolean}), []
-    family = [n for n in plan.names if n in values[first].columns]
-    table = compare(values, [(first, o) for o in others], measures=family, test=plan.test, seed=plan.seed)
     found: dict[str, dict[str, float | None]] = {}
     for system, measure, mean in summary.select("system", "measure", "mean").iter_rows():
         found.setdefault(measure, {})[system] = mean
     means = Means(plan.names[0], plan.judged, plan.condensed, found)
+    if not others:
+        told = alone(labels, means, first)
+        return pl.DataFrame(schema=COMPARISON | {"safe": pl.Boolean}), [told] if told else []
+    family = [n for n in plan.names if n in values[first].columns]
+    table = compare(values, [(first, o) for o in others], measures=family, test=plan.test, seed=plan.seed)
     said = {other: safety(labels, means, first, other) for other in others}
     safe = pl.DataFrame({"against": list(said), "safe": [ok for ok, _ in said.values()]})
     joined = table.join(safe, on="against", how="left", maintain_order="left")
@@ -240,7 +241,7 @@ def _data_notes(collection: Collection) -> list[str]:
     if without:
         notes.append(f"{plural(without, 'query', 'queries')} with judgments but no relevant document: left out")
     if unasked:
-        notes.append(f"{plural(unasked, 'query', 'queries')} without a judgment: left out")
+        notes.append(f"{plural(unasked, 'query', 'queries')} without a judgment in this split: left out")
     return notes
 
 

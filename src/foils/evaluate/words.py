@@ -77,6 +77,21 @@ def safety(labels: Labels, means: Means, a: str, b: str) -> tuple[bool, str]:
     return False, " ".join(parts)
 
 
+def alone(labels: Labels, means: Means, system: str) -> str:
+    """What holds for one system where labels are missing; empty where they hardly are."""
+    seen = means.values[means.judged].get(system) or 0.0
+    if labels.complete or seen >= SAFE:
+        return ""
+    k = means.judged.partition("@")[2]
+    lists = (
+        " Only relevant documents are labelled; if that is all there are, say --complete." if not labels.other else ""
+    )
+    return (
+        f"{share(seen, 1)} of {system}'s top {k} are judged, and what is not judged counts as wrong: {means.measure} "
+        f"measures what the labels know, not all that {system} finds.{lists}"
+    )
+
+
 def _leaders(means: Means, a: str, b: str) -> str:
     said = []
     for name in (means.measure, means.condensed, "Bpref"):
@@ -100,7 +115,7 @@ def _apart(means: Means, a: str, b: str) -> str:
             return ""
         ends.append((bottom, bottom + more))
     overlap = ends[0][0] <= ends[1][1] and ends[1][0] <= ends[0][1]
-    told = " and ".join(f"{number(x)} to {number(y)}" for x, y in ends)
+    told = " and ".join(f"{x:.3f} to {y:.3f}" for x, y in ends)
     return f" RBP lies within {told}: {'the two overlap' if overlap else 'the two are apart'}."
 
 

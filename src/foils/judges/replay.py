@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -48,17 +48,24 @@ class Replay:
         table: the probability of relevance for the grades 0, 1, 2 ...; empty: 1 from ``relevant_from`` on, else 0.
         family: the kind of evidence, for instance ``human`` or ``llm:gpt-4o``; empty: what verdicts.parquet says,
             else the name of the file.
+        complete: the file names every relevant pair, so one that is missing is not relevant.
     """
 
     path: str | Path
     relevant_from: float = 1.0
     table: tuple[float, ...] = ()
     family: str = ""
+    complete: bool = False
 
     @property
     def name(self) -> str:
         """The name of the file and a hash of what it holds."""
-        return f"replay:{Path(self.path).stem}@{self._digest}"
+        return f"{self._who}:{Path(self.path).stem}@{self._digest}"
+
+    @property
+    def _who(self) -> str:
+        # A person's verdict overrules a model's, whatever file it comes in.
+        return "human" if self.family == "human" else "replay"
 
     @property
     def families(self) -> frozenset[str]:
@@ -93,9 +100,11 @@ class Replay:
 
     def __getstate__(self) -> dict[str, object]:
         """The options only."""
-        return {"path": self.path, "relevant_from": self.relevant_from, "table": self.table, "family": self.family}
+        return {f.name: getattr(self, f.name) for f in fields(self)}
 
     def _verdict(self, said: Said | None) -> Verdict:
+        if said is None and self.complete:
+            return Verdict(0.0, self.name, "not in the file")
         if said is None:
             return abstain(self.name, "not in the file")
         if said.probability is None:
@@ -106,7 +115,7 @@ class Replay:
         if stored.on(pairs).height == 0:
             raise DataError(f"{self.path} holds no verdict on a pair of this collection with the same texts")
         given = {row: (p, by) for row, p, by, _ in stored.settled(pairs).iter_rows()}
-        missing = abstain(self.name, "not in the file")
+        missing = self._verdict(None)
         found = ((row, given.get(row)) for row in rows.tolist())
         return [missing if g is None else Verdict(g[0], self.name, f"by {g[1]}") for _, g in found]
 
@@ -123,7 +132,9 @@ class Replay:
     @cached_property
     def _digest(self) -> str:
         try:
-            return digest(Path(self.path).read_bytes().decode("latin-1"), repr((self.relevant_from, self.table)))[:8]
+            return digest(
+                Path(self.path).read_bytes().decode("latin-1"), repr((self.relevant_from, self.table, self.complete))
+            )[:8]
         except OSError as error:
             raise DataError(f"cannot read {self.path}: {error.strerror or error}; {WANTED} is needed") from None
 

@@ -73,8 +73,11 @@ def claim(question: Text) -> bool:
     if WH.search(question.raw) or polar(question) or len(question.words) < 4:
         return False
     low = [w.low for w in question.words]
+    # Typed without a capital and a full stop, "the layer of the eye is the" is a question that leaves out its end.
     if not question.raw[:1].isupper() and not question.raw.rstrip().endswith("."):
-        return bool(set(low[1:]) & (AUX - {"do", "may", "can", "will"}))
+        return False
+    if low[-1] in stop() or low[-1] in ("called", "known", "named", "termed"):
+        return False
     return bool(set(low[1:]) & AUX) or any(re.search(r"(?:s|ed)$", w) and w not in stop() for w in low[1:])
 
 

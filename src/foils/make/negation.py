@@ -19,7 +19,11 @@ FINITE = frozenset(
 WEAK = frozenset(["may", "might", "could", "would", "need", "ought"])
 SECOND = re.compile(
     r"\b(?:and|but|which|who|where|while|having|with an?)\s+(?:\w+ly\s+)?(?:is|are|was|were|has|had|\w+ed|\w+s)\b|;"
+    # ", portraying the wife": what hangs on behind a comma is told whether the clause is negated or not.
+    r"|,\s+(?:\w+ly\s+)?\w+(?:ing|ed)\b"
 )
+# "She is not known for her role as Anna" still tells whose role Anna was.
+PRESUMED = frozenset(["known", "famous", "noted", "named", "called", "regarded", "considered", "remembered"])
 HAVE = frozenset(["has", "have", "had"])
 CONTRACTED = re.compile(r"\b(is|are|was|were|has|have|had|does|do|did|should|would|could|must|ca|wo)(n['’]t)\b", re.I)
 NOT = re.compile(r"\b(?P<aux>is|are|was|were|can|will|has|have|had|does|do|did|should|must|am)(?P<not>\s*not)\b", re.I)
@@ -144,7 +148,7 @@ def _takes_not(text: Text, inside: tuple[Word, ...], number: int) -> str | None:
     participle = following.low == "been" or following.low.endswith(("ed", "en")) or _participle(following.low)
     if joined or (word.low in HAVE and not participle):
         return "no auxiliary"
-    scope = words("polarity", "after not") | words("polarity", "scope") | {"one"}
+    scope = words("polarity", "after not") | words("polarity", "scope") | {"one"} | PRESUMED
     return "quantifier after" if following.low in scope else None
 
 

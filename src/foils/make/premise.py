@@ -102,9 +102,9 @@ class QueryNumber(Premise):
 
 def ordinal(item: Item, number: Quantity, value: float) -> list[int]:
     """Where the passage says *second season* for the query's *season 2*."""
-    whole = int(value)
-    if not number.label or whole != value or not 1 <= whole <= len(ORDINALS):
+    if not number.label or value not in range(1, len(ORDINALS) + 1):
         return []
+    whole = int(value)
     forms = {ORDINALS[whole - 1], *(f"{whole}{ending}" for ending in ("st", "nd", "rd", "th"))}
     text = item.text
     if not forms & text.vocabulary:

@@ -16,6 +16,7 @@ from foils.make.lexicon import mapping
 
 MENTIONS = 4
 LATEST = 2024
+DECADE = re.compile(r"\b\d{3}0['’]?s\b|\bcentury\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,8 @@ class YearShift(Operator):
         if item.answer is not None or gate.asks(item.question) != "date":
             return ""
         first = group[0]
+        if DECADE.search(item.passage):
+            return ""
         rivals = [y.span for y in item.years if y.value != first.value and y.span != first.partner]
         return "expected" if gate.sole(item, first.span, rivals) and lone(item, first.value) else ""
 
@@ -180,6 +183,9 @@ class MonthShift(Operator):
         if any(d.number == group[0].number and (not d.day or d.day == group[0].day) for d in item.asked_dates):
             return "query"
         if item.answer is not None or gate.asks(item.question) != "date" or "year" in item.question.vocabulary:
+            return ""
+        sentence = item.text.sentence(group[0].span.start)
+        if group[0].year is None and any(sentence.holds(y.span) for y in item.years):
             return ""
         rivals = [d.span for d in item.dates if d.number != group[0].number]
         return "expected" if gate.sole(item, group[0].span, rivals) else ""
