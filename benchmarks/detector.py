@@ -241,6 +241,15 @@ def show(title: str, table: dict[str, Array], digits: int, *, interval: bool = T
         print(f"| {method} | {' | '.join(cells)} |")
 
 
+def plain(
+    title: str, found: dict[str, dict[str, list[Measured]]], of: Callable[[list[Measured]], float], digits: int
+) -> None:
+    """A table of one number per method and collection."""
+    table = {m: np.array([[of(found[n][m])] for n in TESTED]) for m in found["npl"]}
+    rows = {m: np.concatenate([v, v.mean(keepdims=True)]) for m, v in table.items() if np.isfinite(v).all()}
+    show(title, rows, digits, interval=False)
+
+
 def against(table: dict[str, Array], pairs: tuple[tuple[str, str], ...]) -> dict[str, Array]:
     """Differences, draw by draw."""
     return {f"{one} - {other}": table[one] - table[other] for one, other in pairs}
@@ -278,10 +287,10 @@ def main() -> None:
         if key == "cut":
             show("Difference in false negatives, selected by cut", against(table, COMPARED), 1)
             show("Negatives per query, selected by cut", values(found, "taken"), 1, interval=False)
-    for title, field, digits in (("Predicted over true share", "share", 2), ("Calibration error", "error", 3)):
-        plain = {m: np.array([[np.mean([getattr(r, field) for r in found[n][m]])] for n in TESTED]) for m in found[n]}
-        rows = {m: np.concatenate([v, v.mean(keepdims=True)]) for m, v in plain.items() if np.isfinite(v).all()}
-        show(title, rows, digits, interval=False)
+    plain("Predicted over true share", found, lambda runs: np.mean([r.share for r in runs]), 2)
+    off = "Factor by which the predicted share is off (geometric mean over seeds)"
+    plain(off, found, lambda runs: np.exp(np.mean([abs(np.log(r.share)) for r in runs])), 2)
+    plain("Calibration error", found, lambda runs: np.mean([r.error for r in runs]), 3)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 """Typed negatives to read, per operator, from the four collections: those behind docs/safety.md.
 
-    python benchmarks/typed_sample.py -o FOLDER [--half report] [--each 40] [--seed 0]
+    python benchmarks/typed_sample.py -o FOLDER [--skip FOLDER] [--each 40] [--seed 0]
 
-Items are parted in two halves by a hash: gates were changed after reading from the half ``tune`` only, and what is
-reported was read from the half ``report``. At most a third of an operator's sample is from one query template.
+Queries of the samples in ``--skip`` are left out of an operator's new sample: gates were changed after reading those,
+and what is reported was read from others. At most a third of an operator's sample is from one query template.
 Writes ``read.md`` (query, passage around the edit with what stood there and what stands there now), ``blind.md`` (the
-changed text alone, all operators mixed) and ``key.tsv`` (number, operator, collection, what).
+changed text alone, all operators mixed) and ``key.tsv`` (number, operator, collection, query).
 """
 
 from __future__ import annotations
@@ -61,14 +61,14 @@ def template(query: str) -> str:
     return " ".join(query.lower().split()[:3])
 
 
-def draw(half: str, each: int, seed: int) -> dict[str, list[Case]]:
+def draw(skip: set[tuple[str, str]], each: int, seed: int) -> dict[str, list[Case]]:
     """Operator to cases, the collections in turn."""
     chosen = [o for o in operators(0.0) if not o.missing()]
     found: dict[str, dict[str, list[Case]]] = defaultdict(lambda: defaultdict(list))
     for name in NAMES:
-        every = [i for i in items(name) if ("tune", "report")[i.draw("half", 2)] == half]
-        for item, made in make(every, chosen)[0]:
-            found[made.operator][name].append((name, item, made))
+        for item, made in make(items(name), chosen)[0]:
+            if (made.operator, item.query) not in skip:
+                found[made.operator][name].append((name, item, made))
     picked = {}
     for operator, groups in sorted(found.items()):
         random.Random(seed).shuffle(order := sorted(groups))
@@ -87,23 +87,30 @@ def draw(half: str, each: int, seed: int) -> dict[str, list[Case]]:
     return picked
 
 
+def seen(folder: Path) -> list[tuple[str, str]]:
+    """Operator and query of an earlier sample."""
+    rows = [line.split("\t") for line in (folder / "key.tsv").read_text(encoding="utf-8").splitlines()[1:]]
+    return [(row[1], row[3]) for row in rows]
+
+
 def main() -> None:
     """Write the files."""
     parser = argparse.ArgumentParser()
     parser.add_argument("-o", "--out", type=Path, required=True)
-    parser.add_argument("--half", default="report", choices=("tune", "report"))
+    parser.add_argument("--skip", type=Path, nargs="*", default=())
     parser.add_argument("--each", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    picked = draw(options.half, options.each, options.seed)
-    lines, key, blind, number = [], ["number\toperator\tcollection\twhat"], [], 0
+    skip = {pair for folder in options.skip for pair in seen(folder)}
+    picked = draw(skip, options.each, options.seed)
+    lines, key, blind, number = [], ["number\toperator\tcollection\tquery"], [], 0
     for operator, cases in picked.items():
         lines.append(f"\n## {operator} ({len(cases)})\n")
         for name, item, made in cases:
             number += 1
             lines.append(f"{number} {shown(item, made, marked=True)}")
-            key.append(f"{number}\t{operator}\t{name}\tmade")
+            key.append(f"{number}\t{operator}\t{name}\t{' '.join(item.query.split())}")
             blind.append((number, shown(item, made, marked=False)))
     random.Random(options.seed + 1).shuffle(blind)
     (options.out / "read.md").write_text("\n".join(lines), encoding="utf-8")

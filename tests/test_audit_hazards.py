@@ -222,6 +222,19 @@ def test_verdicts_are_matched_by_their_texts(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "out.jsonl").read_text().splitlines()[0])["neg"] == RIGHT["neg"][1:]
 
 
+def test_a_margin_below_the_positive(tmp_path: Path) -> None:
+    """Scores .90 and, below it by .03 and .10."""
+    file = write(tmp_path, row(pos_scores=[0.9], neg_scores=[0.87, 0.8]), *others())
+    assert "above-positive" not in keys(audit(file, sample=0))
+    found = audit(file, margin=0.05, sample=0)
+    (above,) = [f for f in found.findings if f.key == "above-positive"]
+    assert (above.count, above.total) == (1, 2)
+    assert "margin of 0.05" in above.measure
+    assert "--margin 0.05" in above.remedy
+    found.fix(tmp_path / "out.jsonl", also=["above-positive"])
+    assert json.loads((tmp_path / "out.jsonl").read_text().splitlines()[0])["neg"] == RIGHT["neg"][1:]
+
+
 def test_options_of_a_fix(tmp_path: Path) -> None:
     file = write(tmp_path, row(neg=[LONG, "x of y"]), *others())
     found = audit(file, sample=0)
@@ -237,6 +250,8 @@ def test_options_of_a_fix(tmp_path: Path) -> None:
     for wrong in ({"risk": 1.5}, {"negatives": 0}, {"sample": -1}, {"sample": 0, "risk": 0.1}):
         with pytest.raises(RecipeError):
             audit(file, **wrong)
+    with pytest.raises(RecipeError, match="margin"):
+        audit(file, margin=-1.0)
     assert keys(audit(file, negatives=3, sample=0))["short-rows"] == 4
     short = next(f for f in audit(file, negatives=3, sample=0).findings if f.key == "short-rows")
     assert short.severity == "warning"

@@ -169,6 +169,11 @@ def test_the_page_is_escaped_and_loads_nothing(tmp_path):
     assert page == render(evaluate(world(ALL), runs(tmp_path), Plan(dropout=2), Local()))
 
 
+def test_a_curve_over_single_labels_says_what_it_is_not(tmp_path):
+    assert "drops its query" in evaluate(world({0: 1}), runs(tmp_path), Plan(dropout=1), Local()).warnings[-1]
+    assert "drops its query" not in " ".join(evaluate(world(ALL), runs(tmp_path), Plan(dropout=1), Local()).warnings)
+
+
 def test_everything_is_json(tmp_path):
     data = json.loads(json.dumps(evaluate(world(ALL), runs(tmp_path), Plan(dropout=1), Local()).data()))
     assert data["comparisons"][0]["safe"] is True

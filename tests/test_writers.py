@@ -192,6 +192,15 @@ def test_negatives_stand_by_score_where_one_is_given(pairs, tmp_path):
     assert negatives_of(upside, tmp_path, scores="cos.enc")["q1"] == ["d6", "d5", "d4"]
 
 
+def test_probabilities_become_soft_labels(pairs, tmp_path):
+    doubt = pl.when(pl.col("doc") == 3).then(0.5).otherwise(0.125).cast(pl.Float32)
+    judged = Pairs(pairs.frame.with_columns(p_relevant=doubt), pairs.collection)
+    export(judged, "flagembedding", tmp_path / "a.jsonl", scores="p_relevant")
+    row = rows_of(tmp_path / "a.jsonl")[0]
+    assert set(row["pos_scores"]) == {1.0}
+    assert dict(zip(row["neg_id"], row["neg_scores"], strict=True)) == {"d4": 0.5, "d5": 0.125, "d6": 0.125}
+
+
 def test_equal_scores_stand_by_document_id(pairs, tmp_path):
     assert negatives_of(scored(pairs, dict.fromkeys(SCORES, 0.5)), tmp_path, scores="cos.enc")["q1"] == [
         "d4",

@@ -59,7 +59,7 @@ def judge(
     *,
     budget: int = 200,
     risk: float | None = None,
-    share: float = 0.2,
+    share: float = 0.25,
     rounds: int = 4,
     seed: int = 0,
 ) -> Judged:
@@ -77,7 +77,7 @@ def judge(
         engine: where it runs.
         budget: verdicts of this judge on this run in all, earlier ones included.
         risk: select within this risk from now on; null: as the recipe says.
-        share: of the first round that is drawn at random.
+        share: of the budget that is drawn at random, in the first round; the default fills it.
         rounds: the detector learns after each; 1 for a sheet, which a person fills in at once.
         seed: of the random part.
 
@@ -102,7 +102,8 @@ def judge(
         left = budget - desk.answers(now.pairs).height
         if left <= 0 or desk.waiting(now.pairs).height:
             break
-        batch = next_batch(now, desk, -(-left // (rounds - turn)), share if turn == 0 else 0.0, seed)
+        size = -(-left // (rounds - turn))
+        batch = next_batch(now, desk, size, min(share * left / size, 1.0) if turn == 0 else 0.0, seed)
         if not batch.rows.size:
             break
         desk.ask(now.pairs, batch.rows, batch.draw.tolist(), batch.chance)
@@ -133,7 +134,7 @@ def planned(
     desk = desk_of(run, judge, engine)
     now = recut(run, counted(desk.verdicts), engine, learning(run.recipe, risk))
     left = max(budget - desk.answers(now.pairs).height, 0)
-    return now, next_batch(now, desk, left, 0.2, seed).rows
+    return now, next_batch(now, desk, left, 0.25, seed).rows
 
 
 def next_batch(run: Run, desk: Desk, size: int, share: float, seed: int) -> Batch:

@@ -144,6 +144,7 @@ def audit(
     verdicts: Verdicts | str | Path | None = None,
     risk: float | None = None,
     negatives: int | None = None,
+    margin: float = 0.0,
     relevant_from: int = 1,
     sample: int = QUERIES,
     engine: Engine | None = None,
@@ -160,6 +161,7 @@ def audit(
         verdicts: of a judge, as a table or as ``verdicts.parquet``; matched by the texts.
         risk: the largest share of false negatives; the estimate is compared with it, and a fix takes out the likeliest.
         negatives: how many a row needs; null: as many as most rows have.
+        margin: how far below its row's lowest positive a negative must stand by the file's own scores.
         relevant_from: the lowest label of a positive.
         sample: queries that are searched for false negatives; 0: none.
         engine: where progress is shown.
@@ -169,7 +171,7 @@ def audit(
         DataError: the file cannot be read, or hardly any of its rows can, or too few for a risk.
         RecipeError: an option makes no sense.
     """
-    _check(risk, negatives, sample)
+    _check(risk, negatives, sample, margin)
     engine, part = engine or Local(), _Clock(tell)
     source = opened(Path(path))
     if isinstance(verdicts, str | Path) and not Path(verdicts).is_file():
@@ -185,7 +187,7 @@ def audit(
         collection = collection or beside.collection_beside(table)
         known = None if collection is None else beside.labels_of(collection)
     with part("rows, scores, copies"):
-        found += [*_missing(rows(table, negatives), why), *scores(table), *copies(table, known)]
+        found += [*_missing(rows(table, negatives), why), *scores(table, margin), *copies(table, known)]
     with part("near-copies"):
         found += near(table)
     with part("languages, reuse, sources"):
@@ -198,7 +200,7 @@ def audit(
         estimate = _rated(table, collection, sample, engine)
         checked += [hard.hard(table, estimate)] if estimate is not None else []
         within = _within(estimate, risk) if risk is not None else None
-    options = _options(data, verdicts, negatives, relevant_from)
+    options = _options(data, verdicts, negatives, margin, relevant_from)
     found += [one for more, _ in checked for one in more]
     measures = tuple(one for _, measured in checked for one in measured)
     return Audit(
@@ -207,19 +209,23 @@ def audit(
     )  # fmt: skip
 
 
-def _check(risk: float | None, negatives: int | None, sample: int) -> None:
+def _check(risk: float | None, negatives: int | None, sample: int, margin: float) -> None:
     if risk is not None and not 0 < risk < 1:
         raise RecipeError(f"risk={risk:g} must be a share over 0 and under 1, for instance 0.05")
     if negatives is not None and negatives < 1:
         raise RecipeError(f"negatives={negatives} must be at least 1")
+    if not 0 <= margin < float("inf"):
+        raise RecipeError(f"margin={margin:g} must be a distance of scores, 0 or more")
     if sample < 0 or (sample == 0 and risk is not None):
         raise RecipeError(f"sample={sample}: a risk needs queries to be rated; 0 turns the search off")
 
 
-def _options(data: Any, verdicts: Any, negatives: int | None, relevant_from: int) -> str:
+def _options(data: Any, verdicts: Any, negatives: int | None, margin: float, relevant_from: int) -> str:
     """What a repair must be told again, as on the command line; tables that stand in memory have no name there."""
-    given = {"data": data, "verdicts": verdicts, "negatives": negatives}
-    named = {k: v for k, v in given.items() if isinstance(v, str | Path | int)}
+    files = {"data": data, "verdicts": verdicts}
+    named: dict[str, Any] = {k: v for k, v in files.items() if isinstance(v, str | Path)}
+    named |= {"negatives": negatives} if negatives is not None else {}
+    named |= {"margin": f"{margin:g}"} if margin else {}
     named |= {"relevant-from": relevant_from} if relevant_from != 1 else {}
     return "".join(f" --{name} {quote(str(value))}" for name, value in named.items())
 

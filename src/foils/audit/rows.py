@@ -24,8 +24,13 @@ def rows(table: Table, negatives: int | None = None, *, paired: bool = False) ->
     return [*_trouble(table), *_sides(table, negatives, paired=paired), *_ids(table), *_repeated(table)]
 
 
-def scores(table: Table) -> list[Found]:
-    """Every exact check of the file's own scores."""
+def scores(table: Table, margin: float = 0.0) -> list[Found]:
+    """Every exact check of the file's own scores.
+
+    Args:
+        table: the file.
+        margin: how far below its row's lowest positive a negative must be scored.
+    """
     full, flags = table.entries, pl.col("flags")
     full = full if "entry" in full.columns else full.with_row_index("entry")
     bad = full.filter(flags & INFINITE != 0)
@@ -55,9 +60,10 @@ def scores(table: Table) -> list[Found]:
     least = scored.filter(pl.col("side") == POSITIVE).group_by("record").agg(least=pl.col("score").min())
     above = scored.filter(pl.col("side") == NEGATIVE).join(least, on="record", maintain_order="left")
     compared = above.filter(pl.col("score").is_not_null() & pl.col("least").is_not_null())
-    above = compared.filter(pl.col("score") > pl.col("least"))
+    above = compared.filter(pl.col("score") > pl.col("least") - margin)
     notes = tuple(f"{s:.4g}, positive {p:.4g}" for s, p in above.head(3).select("score", "least").iter_rows())
-    found.append(Found("above-positive", _numbers(above, "entry"), total=compared.height, notes=notes))
+    extra = {"measure": f"scored above the lowest positive of the row minus a margin of {margin:g}"} if margin else {}
+    found.append(Found("above-positive", _numbers(above, "entry"), total=compared.height, notes=notes, extra=extra))
     return found
 
 

@@ -47,6 +47,9 @@ def audit(
     negatives: Annotated[
         int | None, typer.Option(min=1, help="Negatives that a row needs; default: as many as most rows have.")
     ] = None,
+    margin: Annotated[
+        float, typer.Option(help="How far below its positive a negative must stand by the file's own scores.")
+    ] = 0.0,
     relevant_from: Annotated[int, typer.Option(help="The lowest label of a positive.")] = 1,
     sample: Annotated[int, typer.Option(min=0, help="Queries searched for false negatives; 0: none.")] = 1000,
     also: Annotated[
@@ -70,8 +73,8 @@ def audit(
     if "false-negative" in also and risk is None:
         raise RecipeError("--also false-negative: say by --risk R how many may stay, for instance 0.05")
     found = check(
-        file, data=data, verdicts=verdicts, risk=risk, negatives=negatives, relevant_from=relevant_from, sample=sample,
-        engine=Local(quiet=quiet), tell=_teller(file, quiet),
+        file, data=data, verdicts=verdicts, risk=risk, negatives=negatives, margin=margin, relevant_from=relevant_from,
+        sample=sample, engine=Local(quiet=quiet), tell=_teller(file, quiet),
     )  # fmt: skip
     fixed = None
     if fix and out is not None:

@@ -16,7 +16,9 @@ def export(
     run: RunArgument,
     to: Annotated[str, typer.Option(help="The format, for instance st-triplet; a wrong name lists all.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="The file, or folder, to write.")],
-    scores: Annotated[str, typer.Option(help="A score column to write along, for instance cos.dense.")] = "",
+    scores: Annotated[
+        str, typer.Option(help="A score column to write along, for instance cos.dense; p_relevant: soft labels.")
+    ] = "",
     negatives: Annotated[
         int, typer.Option(help="Negatives per row of formats with fixed columns; 0: the most common.")
     ] = 0,

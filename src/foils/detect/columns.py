@@ -87,10 +87,10 @@ def verdict_columns(pairs: Pairs) -> frozenset[str]:
     stays evidence: on the pairs that are learned from, it is not the answer.
     """
     asked = [c for c in pairs.scores if c.startswith("prob.")]
-    judge = pl.col("judged_by").cast(pl.String)
-    said = pairs.frame.filter(~pl.col("positive") & (judge != "qrels") & pl.col("p_relevant").is_not_null())
+    answered = ~pl.col("positive") & pl.col("judged_by").is_not_null() & pl.col("p_relevant").is_not_null()
+    said = pairs.frame.select("positive", "judged_by", "p_relevant", *asked).filter(answered)
     same = (pl.col(c).cast(pl.Float32).eq_missing(pl.col("p_relevant").cast(pl.Float32)).all() for c in asked)
-    by = said.group_by(judge).agg(*same)
+    by = said.group_by(pl.col("judged_by").cast(pl.String)).agg(*same).filter(pl.col("judged_by") != "qrels")
     named = {judge_column(name) for name in by["judged_by"]}
     return frozenset(named & set(asked) | {c for c in asked if by[c].any()})
 

@@ -15,7 +15,7 @@ from foils.evaluate.metrics import NAMES, Measure, measures, parse
 from foils.evaluate.paired import COMPARISON, Test, compare, interval
 from foils.evaluate.systems import Ranking, System
 from foils.evaluate.tables import ties
-from foils.evaluate.words import Labels, Means, alone, power, safety
+from foils.evaluate.words import SHALLOW, Labels, Means, alone, power, safety
 from foils.protocols import Engine
 from foils.show import plural
 
@@ -195,6 +195,11 @@ def evaluate(collection: Collection, systems: Sequence[System], plan: Plan, engi
         chosen = [n for n in dict.fromkeys((plan.names[0], plan.condensed)) if n in names]
         tables = {r.name: r.table for r in rankings}
         curve = dropout(tables, qrels, chosen, seeds=plan.dropout, relevant_from=plan.relevant_from)
+        if labels.relevant < SHALLOW:
+            warnings.append(
+                "With about one known positive per query a dropped label drops its query: the curve shows what fewer "
+                "queries do, not what missing labels do."
+            )
     notes = (
         *_data_notes(collection),
         *(n for r in rankings for n in (*r.notes, *_list_notes(r, wanted, labels.queries))),

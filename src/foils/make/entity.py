@@ -44,6 +44,9 @@ class Cohyponym(Operator):
                 continue
             place = max(group, key=lambda m: gate.share(item, m.span.start)).span.start
             edits = replaced(item.text, group, new or "", self.name)
+            if route == "query" and gate.again(item, [e.span for e in edits]):
+                reasons.add("said elsewhere", word)
+                continue
             let = gate.found(item, place, route, f"{word!r} is now {new!r}", answer, elsewhere="no")
             return self.made(item, apply(item.passage, edits), edits, let)
         return reasons.result("no member of a set")
@@ -58,6 +61,8 @@ class Cohyponym(Operator):
         count = len(re.findall(rf"\b{re.escape(word)}", item.text.low))
         if len(group) > MENTIONS or count > len(group) or akin(word, item.text.low):
             return "value elsewhere"
+        if route == "query" and gate.alias(item, word):
+            return "alias"
         # A list of several members: the others may answer just as well.
         sentence = item.text.sentence(place)
         if sum(m.group == group[0].group and sentence.holds(m.span) for m in there) > len(group):

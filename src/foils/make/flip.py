@@ -16,6 +16,8 @@ from foils.make.view import Text
 from foils.make.words import article, stem
 
 MENTIONS = 3
+# What a claim says, a longer passage says more than once, in other words.
+SENTENCES = 3
 
 
 class Hit(NamedTuple):
@@ -56,6 +58,9 @@ class Flip(Operator):
             edits = self._edits(item, hit)
             if edits is None:
                 reasons.add("value elsewhere", item.text.words[hit.number].low)
+                continue
+            if hit.route == "query" and gate.again(item, [e.span for e in edits]):
+                reasons.add("said elsewhere", item.text.words[hit.number].low)
                 continue
             word = item.text.words[hit.number]
             why = f"{word.text!r}, which {_role(hit.route)}, is now {hit.new!r}"
@@ -100,6 +105,10 @@ class Flip(Operator):
             return "fixed phrase"
         if gate.share(item, word.start) < gate.EXPECTED and hit.route == "query":
             return "not aligned"
+        if hit.route == "query" and gate.claim(item.question) and len(item.shares) > SENTENCES:
+            return "said elsewhere"
+        if hit.route == "query" and gate.alias(item, word.low):
+            return "alias"
         return self.fits(text, hit.number)
 
     def _edits(self, item: Item, hit: Hit) -> list[Edit] | None:

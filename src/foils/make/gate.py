@@ -13,6 +13,7 @@ from foils.make.view import Text
 from foils.make.words import stop
 
 NEAR = 0.34
+ACRONYM = re.compile(r"\b(?=\w*[A-Z]\w*[A-Z])[A-Z][A-Za-z]{1,7}\d{0,2}\b")
 PART = re.compile(r"[.;:!?]")
 CLAIM = 0.5
 EXPECTED = 0.6
@@ -141,7 +142,7 @@ def sole(item: Item, span: Span, others: Sequence[Span]) -> bool:
     sentence, most = best(item)
     if most < EXPECTED or not sentence.holds(span):
         return False
-    return not any(share(item, o.start) >= NEAR for o in others)
+    return not any(share(item, o.start) > 0 for o in others)
 
 
 def neighbours(text: Text, number: int) -> frozenset[str]:
@@ -158,6 +159,22 @@ def neighbours(text: Text, number: int) -> frozenset[str]:
                 near.add(text.roots[place])
                 break
     return frozenset(near)
+
+
+def alias(item: Item, word: str) -> bool:
+    """An acronym of the query's words stands in the passage, and the word has a part in it: *HAE* for *hereditary*."""
+    initials = [w.low[0] for w in item.question.words if w.low not in stop()]
+    for match in ACRONYM.finditer(item.passage):
+        letters = [c.lower() for c in match[0] if c.isupper()]
+        rest = iter(initials)
+        if word[:1].lower() in letters and all(c in rest for c in letters):
+            return True
+    return False
+
+
+def again(item: Item, spans: Sequence[Span]) -> bool:
+    """A sentence that is not edited holds half of the query: it may answer as well."""
+    return any(value >= CLAIM and not any(s.meets(e) for e in spans) for s, value in item.shares)
 
 
 def found(item: Item, place: int, route: str, why: str, answer: Span | None = None, **tests: str) -> Found:

@@ -10,10 +10,11 @@ from typing import ClassVar
 from foils.make import gate
 from foils.make.edits import Edit, Span, apply, like
 from foils.make.item import ANY, Found, Item, Kind, Made, Operator, Reasons, Refused
-from foils.make.values import Quantity, number_word, spelled, units
+from foils.make.values import ORDINALS, Quantity, number_word, spelled, units
 from foils.make.words import stem
 
 MENTIONS = 4
+ROMAN = ("", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X")
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,10 @@ def admit(item: Item, group: tuple[Quantity, ...], reasons: Reasons) -> Found | 
         problem = "value elsewhere"
     if problem is None and route == "query" and gate.share(item, place) < gate.NEAR:
         problem = "not aligned"
+    if problem is None and route == "query" and (definite(item, asked) or titled(item, spans)):
+        problem = "part of a name"
+    if problem is None and route == "query" and glued(item, first):
+        problem = "alias"
     if problem is not None:
         reasons.add(problem, first.text)
         return None
@@ -166,6 +171,29 @@ def admit(item: Item, group: tuple[Quantity, ...], reasons: Reasons) -> Found | 
     return gate.found(item, place, route, why, answer, elsewhere="no", bound="no", negator="no")
 
 
+def definite(item: Item, asked: list[Quantity]) -> bool:
+    """*the ten commandments*: the number belongs to the name of a thing that stays what it is."""
+    before = (item.question.low[: q.span.start].rstrip() for q in asked if not (q.unit or q.sign or q.label))
+    return any(re.search(r"\b(?:the|my|our|your)$", b) for b in before)
+
+
+def titled(item: Item, spans: list[Span]) -> bool:
+    """A number in words with a capital inside a sentence: *My Two Dads*."""
+    for span in spans:
+        start = item.text.sentence(span.start).start
+        if item.passage[span.start].isupper() and re.search(r"\w", item.passage[start : span.start]):
+            return True
+    return False
+
+
+def glued(item: Item, quantity: Quantity) -> bool:
+    """A short name holds the number: *PFIC2* for type 2, *CDA II*."""
+    value = int(quantity.value) if quantity.value < 100 and quantity.value == int(quantity.value) else 0
+    digits = rf"[A-Z][A-Za-z]+-?{value}\b" if value else r"(?!)"
+    roman = rf"[A-Z]{{2,}}[\s-]{ROMAN[value]}\b" if 1 <= value < len(ROMAN) else r"(?!)"
+    return bool(re.search(rf"\b(?:{digits}|{roman})", item.passage))
+
+
 def _expected(item: Item, group: tuple[Quantity, ...]) -> bool:
     """The question asks for a number, and this is the only one that can be meant."""
     if item.answer is not None or gate.asks(item.question) != "number":
@@ -174,6 +202,11 @@ def _expected(item: Item, group: tuple[Quantity, ...]) -> bool:
     if not fits(item, first):
         return False
     rivals = [q.span for q in item.numbers if q not in group and fits(item, q)]
+    sentence = gate.best(item)[0]
+    beside = [q for q in item.numbers if q not in group and sentence.holds(q.span)]
+    ranked = {w.low for w in item.text.within(sentence)} & set(ORDINALS[1:])
+    if gate.HOW.search(item.query) and (beside or ranked):
+        return False
     return gate.sole(item, first.span, rivals) and not gate.best(item)[0].end <= first.span.start
 
 
@@ -183,7 +216,8 @@ def fits(item: Item, quantity: Quantity) -> bool:
     if match is None or quantity.label:
         return False
     if match[1].lower() == "many":
-        return bool(match[2]) and stem(match[2].lower()) in quantity.heads
+        asked = stem((match[2] or "").lower())
+        return asked not in ("", "number", "percent", "time") and asked in quantity.heads
     dimensions = gate.MEASURES.get(match[1].lower(), ())
     if match[1].lower() == "much":
         return quantity.sign not in ("", "%") and "percent" not in item.question.vocabulary

@@ -22,11 +22,17 @@ SECOND = re.compile(
     # ", portraying the wife": what hangs on behind a comma is told whether the clause is negated or not.
     r"|,\s+(?:\w+ly\s+)?\w+(?:ing|ed)\b"
 )
+DEFINED = re.compile(r"(?:what|who|whats|what's)\s+(?:is|are|was|were)\b")
 # "She is not known for her role as Anna" still tells whose role Anna was.
-PRESUMED = frozenset(["known", "famous", "noted", "named", "called", "regarded", "considered", "remembered"])
+PRESUMED = frozenset(["known", "famous", "noted", "named", "called", "best", "regarded", "considered", "famed"])
+SENTENCES = 3
 HAVE = frozenset(["has", "have", "had"])
 CONTRACTED = re.compile(r"\b(is|are|was|were|has|have|had|does|do|did|should|would|could|must|ca|wo)(n['’]t)\b", re.I)
 NOT = re.compile(r"\b(?P<aux>is|are|was|were|can|will|has|have|had|does|do|did|should|must|am)(?P<not>\s*not)\b", re.I)
+
+
+# What stands behind a comma is often told whether the clause is negated or not.
+HANGING = re.compile(r",|\bwith\b|\bwhen\b|" + SECOND.pattern)
 
 
 class Clause(NamedTuple):
@@ -57,7 +63,7 @@ def admits(item: Item, place: int, reach: Clause, sentence: Span) -> tuple[str, 
     if problem := gate.unsound(item, place, negators=False):
         return "", problem
     if item.answer is not None:
-        return _answer_in(item, reach.span, sentence)
+        return _answer_in(item, place, reach.span, sentence)
     if ";" in item.passage[place : sentence.end]:
         return "", "said elsewhere"
     asked = item.question.content
@@ -66,7 +72,7 @@ def admits(item: Item, place: int, reach: Clause, sentence: Span) -> tuple[str, 
         return "", "not aligned"
     if gate.claim(item.question):
         return _claim_in(item, place, reach.span, sentence)
-    if len(item.shares) > 2:
+    if len(item.shares) > 1 or not (DEFINED.match(item.question.low) or gate.asks(item.question)):
         return "", "answer not known"
     if gate.polar(item.question):
         return "", "yes/no question"
@@ -76,18 +82,22 @@ def admits(item: Item, place: int, reach: Clause, sentence: Span) -> tuple[str, 
     return "expected", ""
 
 
-def _answer_in(item: Item, reach: Span, sentence: Span) -> tuple[str, str]:
+def _answer_in(item: Item, place: int, reach: Span, sentence: Span) -> tuple[str, str]:
     if not item.answers:
         return "", "answer not in passage"
     if not any(reach.holds(a) for a in item.answers):
         return "", "answer outside the clause"
     if any(not sentence.holds(a) for a in item.answers):
         return "", "answer elsewhere"
+    if any(HANGING.search(item.passage, place, a.start) for a in item.answers):
+        return "", "answer outside the clause"
     return "answer", ""
 
 
 def _claim_in(item: Item, place: int, reach: Span, sentence: Span) -> tuple[str, str]:
     """The word behind the negation is the claim's own, and no other sentence holds as much of the claim."""
+    if len(item.shares) > SENTENCES:
+        return "", "said elsewhere"
     words_behind = item.text.within(Span(place, reach.end))
     first = next((stem(w.low) for w in words_behind if w.low not in stop() | FINITE), "")
     if first not in item.question.content:
@@ -116,8 +126,10 @@ def _governs(item: Item, place: int, sentence: Span) -> bool:
         values = [y.span for y in item.years] + [d.span for d in item.dates] if asked == "date" else []
         values += [q.span for q in item.numbers] if asked == "number" else []
         inside = [v for v in values if sentence.holds(v)]
+        if any(HANGING.search(text.raw, place, v.start) for v in inside):
+            return False
         return bool(inside) and all(place < v.start < cut for v in inside)
-    definition = re.match(r"(?:what|who|whats|what's)\s+(?:is|are|was|were)\b", item.question.low)
+    definition = DEFINED.match(item.question.low)
     behind = {stem(w.low) for w in text.within(Span(place, cut))}
     return definition is not None or bool(item.question.content & behind)
 

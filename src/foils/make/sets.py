@@ -103,6 +103,8 @@ def written(new: str, old: str) -> str:
     """A member in the case of the word that it replaces."""
     if old.islower():
         return new.lower()
+    if old[:1].islower():
+        return new[:1].lower() + new[1:]
     return new.upper() if old.isupper() and len(old) > 1 else new[:1].upper() + new[1:]
 
 

@@ -167,9 +167,14 @@ def _case(answers: Answers, row: int) -> str:
     )
 
 
+def _opened(raw: str) -> str:
+    """The opening of a text, in plain weight below a heading."""
+    return f'<span class="line">{text(opening(raw, 160))}</span>'
+
+
 def _texts(probe: Probe) -> tuple[str, str, str]:
     """Heading, right side and wrong side as HTML; where the queries differ, the text is the heading."""
     if probe.wrong_query is not None and probe.wrong == probe.right:
-        return (text(opening(probe.right, 400)), *marked(probe.query, probe.wrong_query))
+        return (f"Which query does this text answer? {_opened(probe.right)}", *marked(probe.query, probe.wrong_query))
     right, wrong = marked(probe.right, probe.wrong)
     return text(opening(probe.query, 400)), right, wrong

@@ -12,6 +12,7 @@ from foils.collection import Collection, Finding, note
 from foils.errors import DataError, RecipeError
 from foils.pairs import Pairs
 
+SOFT = "p_relevant"
 EXTRAS = ("neg_weight", "neg_kind", "neg_filled", "neg_origin")
 
 
@@ -107,14 +108,17 @@ def select(pairs: Pairs, score: str | None, *, whole: bool = False) -> Selection
 
     Args:
         pairs: the table.
-        score: a score column, or null.
+        score: a score column; ``p_relevant`` for soft labels (a known positive has 1); or null.
         whole: the format lists negatives only; queries without a positive stay.
 
     Raises:
         RecipeError: there is no such score.
         DataError: nothing is selected, or a score or weight is missing or not finite.
     """
-    if score is not None and score not in pairs.scores:
+    if score == SOFT:
+        # As soft labels: what is known to answer has 1, a negative the probability that it does.
+        pairs = pairs.with_column(SOFT, pl.when("positive").then(1.0).otherwise(SOFT).cast(pl.Float32))
+    elif score is not None and score not in pairs.scores:
         found = ", ".join(pairs.scores) or "none"
         raise RecipeError(f"there is no score {score!r}; score columns of these pairs: {found}")
     skipped: list[Finding] = []
