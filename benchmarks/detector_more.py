@@ -6,8 +6,8 @@ Parts: depth, draws, evidence, unlabelled, new, runs, settings, time; without --
 
 Everything as in `detector.py`, level 0 unless said otherwise, coefficients without the collection that is measured.
 
-"new": collections outside training; for semeval_cqa and wikiqa, which nobody had looked at when the detector was
-built, a positive drawn at random is known. Only judged candidates are scored there. "settings": what was fixed by hand
+"new": collections outside training; for semeval_cqa and wikiqa, which took no part in building the detector,
+a positive drawn at random is known. Only judged candidates are scored there. "settings": what was fixed by hand
 is varied one by one. "time": CPU seconds of each step, best of three, embeddings cached.
 """
 

@@ -87,9 +87,7 @@ def main() -> None:
     engine = Local(cache=Path.home() / ".cache" / "foils", quiet=True)
     encoder = SentenceEncoder(model=minilm(), precision="float32")
     print(f"{describe()}\n- encoder minilm, n = 8, budget {args.budget}, risk {args.risk:g}\n")
-    print(
-        "| collection | state | seed | false % | hardness z | per query | promoted (right) |\n|---|---|---|---|---|---|---|"
-    )
+    print(f"| collection | state | seed | false % | hardness z | per query | promoted (right) |\n|{'---|' * 7}")
     for name in args.collections:
         world = load(args.data, name, encoder, engine)
         known = elsewhere(name)

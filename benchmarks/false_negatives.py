@@ -34,7 +34,6 @@ from foils.recipes import Plan
 from foils.run import mine
 from foils.steps import Recipe
 from machine import describe
-from pools import elsewhere
 
 COLLECTIONS = ("cranfield", "cisi", "npl", "cacm", "trecdl19")
 LINKS = {"cacm": "links5", "cisi": "xref"}
@@ -190,6 +189,8 @@ def main() -> None:
     parser.add_argument("--recipes", nargs="+", help="only these; default is always among them")
     parser.add_argument("--json", type=Path, help="also write all figures here")
     args = parser.parse_args()
+    from pools import elsewhere  # which imports this file
+
     engine = Local(cache=Path.home() / ".cache" / "foils")
     yard = SentenceEncoder(model=minilm(), precision="float32")
     encoder: Encoder = (

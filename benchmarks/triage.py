@@ -124,9 +124,8 @@ def show(name: str, table: list[Floats]) -> Floats:
 
 def cranfield(seeds: int) -> None:
     """A judge that errs at random."""
-    print(
-        "\n### cranfield, top 30, simulated judge\n\n| rule | FN % | z | calls/query | negatives/query | none % | selected |"
-    )
+    print("\n### cranfield, top 30, simulated judge\n")
+    print("| rule | FN % | z | calls/query | negatives/query | none % | selected |")
     print("|---|---|---|---|---|---|---|")
     found = pool("cranfield", None)
     for sensitivity in (0.9, 0.75):
@@ -285,7 +284,7 @@ def real(seeds: int) -> None:
         made = Task(query, p, -rank, truth, said[judge], group, answers)
         return made.only(rows & ~np.isnan(rank) & (said[judge] >= 0))
 
-    print("\n### trecdl19, calls at the false-negative rate of a walk-down (top 100, 5 wanted)\n")
+    print("\n### trecdl19, calls at the false-negative rate of a walk-down (top 100, 5 wanted, cost .1)\n")
     print(
         "| retriever, walk-down keeps | FN % | calls, walk | calls, Bayes | ratio | kept, walk | kept, Bayes | rank, "
     )
@@ -296,7 +295,7 @@ def real(seeds: int) -> None:
             _, answers = fused(full[there], said[judge][there], truth[there], group[there], JUDGES[judge])
             one = task(run, full, there, judge, answers, group)
             targets = (0.02, 0.03, 0.05, 0.08, 0.1, 0.12, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
-            curve = [figures(one, bayes(one, target, COST, target)) for target in targets]
+            curve = [figures(one, bayes(one, target, 0.1, target)) for target in targets]
             matched(f"{run}, {judge} <= {limit}", figures(one, walk(one, one.said <= limit)), curve)
     print(f"\n### trecdl19, top {TOP}, 5 wanted, risk and target {RISK:g}, cost {COST:g}\n")
     print("| retriever, rule | FN % | -rank | calls/query | negatives/query | none % | selected |")

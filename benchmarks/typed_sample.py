@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import random
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 from foils.make.item import Item, Made
@@ -61,11 +62,13 @@ def template(query: str) -> str:
     return " ".join(query.lower().split()[:3])
 
 
-def draw(skip: set[tuple[str, str]], each: int, seed: int) -> dict[str, list[Case]]:
+def draw(
+    names: Sequence[str], only: Sequence[str], skip: set[tuple[str, str]], each: int, seed: int
+) -> dict[str, list[Case]]:
     """Operator to cases, the collections in turn."""
-    chosen = [o for o in operators(0.0) if not o.missing()]
+    chosen = [o for o in operators(0.0) if not o.missing() and (not only or o.name in only)]
     found: dict[str, dict[str, list[Case]]] = defaultdict(lambda: defaultdict(list))
-    for name in NAMES:
+    for name in names:
         for item, made in make(items(name), chosen)[0]:
             if (made.operator, item.query) not in skip:
                 found[made.operator][name].append((name, item, made))
@@ -97,13 +100,15 @@ def main() -> None:
     """Write the files."""
     parser = argparse.ArgumentParser()
     parser.add_argument("-o", "--out", type=Path, required=True)
+    parser.add_argument("--collections", nargs="+", default=NAMES)
+    parser.add_argument("--operators", nargs="*", default=(), help="only these")
     parser.add_argument("--skip", type=Path, nargs="*", default=())
     parser.add_argument("--each", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     skip = {pair for folder in options.skip for pair in seen(folder)}
-    picked = draw(skip, options.each, options.seed)
+    picked = draw(options.collections, options.operators, skip, options.each, options.seed)
     lines, key, blind, number = [], ["number\toperator\tcollection\tquery"], [], 0
     for operator, cases in picked.items():
         lines.append(f"\n## {operator} ({len(cases)})\n")

@@ -60,7 +60,7 @@ SIX: list[tuple[str, list[dict[str, Any]], dict[str, int]]] = [
     ("1: every document id exists", [row(1), row(2, neg_doc=negatives("d3", "d99"))], {"unknown-id": 1}),
     ("2: no known positive among the negatives", [row(1), row(2, neg_doc=negatives("d1", "d4"))], {"own-positive": 1}),
     ("2: no sibling positive either",
-     [row(1, question="q"), row(2, question="q", pos_doc=negatives("d2"), neg_doc=negatives("d1", "d4"))],
+     [row(1, question="q"), row(2, question="q", pos_doc=[{"id": "d2", "score": 0.9}], neg_doc=negatives("d1", "d4"))],
      {"sibling-positive": 1, "repeated-query": 1}),
     ("3: negative ids are unique in a row", [row(1), row(2, neg_doc=negatives("d3", "d4", "d3"))], {"repeated-negative": 1}),
     ("4: scores are finite", [row(1), row(2, neg_doc=[{"id": "d3", "score": float("-inf")}, {"id": "d4", "score": 0.1}])],

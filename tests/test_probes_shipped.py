@@ -32,15 +32,18 @@ def test_sixty_probes_of_each_type_each_pair_asked_both_ways():
     assert all(p.twin for p in probes)
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda r: r["id"])
-def test_the_two_texts_differ_by_one_edit(row):
-    one, two = (row[k].split() for k in ("doc1", "doc2"))
-    while one and two and one[0] == two[0]:
-        one, two = one[1:], two[1:]
-    while one and two and one[-1] == two[-1]:
-        one, two = one[:-1], two[:-1]
-    swapped = sorted(w.lower().strip(",.") for w in one) == sorted(w.lower().strip(",.") for w in two)
-    assert swapped or max(len(one), len(two)) <= 4, (one, two)
+@pytest.mark.parametrize("kind", TYPES)
+def test_the_two_texts_differ_by_one_edit(kind):
+    for row in ROWS:
+        if row["type"] != kind:
+            continue
+        one, two = (row[k].split() for k in ("doc1", "doc2"))
+        while one and two and one[0] == two[0]:
+            one, two = one[1:], two[1:]
+        while one and two and one[-1] == two[-1]:
+            one, two = one[:-1], two[:-1]
+        swapped = sorted(w.lower().strip(",.") for w in one) == sorted(w.lower().strip(",.") for w in two)
+        assert swapped or max(len(one), len(two)) <= 4, row["id"]
 
 
 def test_no_text_and_no_query_stands_there_twice():

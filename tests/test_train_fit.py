@@ -12,21 +12,32 @@ import foils
 import tiny
 from foils import recipes
 from foils.errors import DataError, RecipeError
+from foils.models.lsa import Lsa
+from foils.recipes import Plan
 from foils.run import Run
 from foils.train import fit, schedule
 from foils.train.settings import Settings
 
 ALMANAC = Path(__file__).parent.parent / "examples" / "almanac"
-FAST = Settings(epochs=2, batch=16, negatives=3, length=32, holdout=0.1, evaluations=2, rate=1e-3)
+FAST = Settings(epochs=2, batch=16, negatives=3, length=32, holdout=0.25, evaluations=2, rate=1e-3)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Threads that wait for each other on a busy machine take minutes for what one does in a second."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run():
     """100 queries of the almanac with naive negatives, and a probability for every candidate."""
     whole = foils.Collection.read(ALMANAC)
-    labels = whole.positives.filter(pl.col("query") < 250)
+    labels = whole.positives.filter(pl.col("query") < 100)
     cut = foils.Collection(whole.corpus, whole.queries, labels, name="almanac")
-    mined = foils.mine(cut, recipes.naive, negatives=4)
+    mined = foils.mine(cut, recipes.naive(Plan((("lsa", Lsa()),), n=4, depth=30)))
     rank = pl.col("rank.lsa").fill_null(100).cast(pl.Float32)
     p = pl.when("positive").then(None).otherwise(0.9 / rank)
     return Run(mined.pairs.with_column("prob.detector", p).with_column("p_relevant", p), mined.recipe, mined.ledger)
@@ -128,7 +139,7 @@ def test_other_peoples_files_are_never_removed(run, models, tmp_path):
 
 
 def test_training_learns(run, models, tmp_path):
-    """A random model that learns 225 questions by heart ranks them better than before."""
+    """A random model that learns 100 questions by heart ranks them better than before."""
     from foils.train.dev import Dev
 
     settings = Settings(**FAST.facts() | {"epochs": 12, "holdout": 0.0, "rate": 3e-3})
@@ -187,7 +198,7 @@ def test_adore_trains_the_query_side_only(run, models, tmp_path):
 
 def test_retriever_and_ranker_in_turns(run, models, tmp_path):
     settings = Settings(**FAST.facts() | {"loss": "ar2", "epochs": 1, "batch": 8})
-    made = [schedule.named("ar2", {"ranker": models["reranker"], "every": "12", "steps_ranker": "2", "pool": "5"})]
+    made = [schedule.named("ar2", {"ranker": models["reranker"], "every": "6", "steps_ranker": "2", "pool": "5"})]
     done = fit.train(run, models["retriever"], tmp_path / "m", settings, schedules=made, device="cpu")
     assert not equal(models["retriever"], done.folder) or done.kept == 0
     assert len(done.history) > 1
@@ -214,7 +225,7 @@ def test_every_loss_gives_finite_gradients(run, models, kind, loss):
 def test_a_teacher_of_the_run_is_imitated(run, models, tmp_path, loss):
     settings = Settings(loss=loss, teacher="cos.lsa", epochs=1, batch=16, negatives=3, length=32, evaluations=1)
     done = fit.train(run, models["retriever"], tmp_path / "m", settings, device="cpu")
-    assert done.steps > 5
+    assert done.steps > 3
 
 
 # ---- what cannot work ----

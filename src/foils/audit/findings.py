@@ -219,9 +219,9 @@ KINDS: tuple[Kind, ...] = (
     Kind("tied-scores", "rows whose scores are all the same", "warning", "rows",
          "Scores that tell nothing apart: a default value, or a score of something else.",
          advice="score the file again; without scores these rows are fine"),
-    Kind("above-positive", "negatives that the file scores above a positive, or within the margin", "warning", "negatives",
-         "The file's own scores say that these negatives answer better than the positive: often false negatives.",
-         "drop negative", advice=_READ),
+    Kind("above-positive", "negatives that the file scores above a positive, or within the margin", "warning",
+         "negatives", "The file's own scores say that these negatives answer as well as the positive: often false "
+         "negatives.", "drop negative", advice=_READ),
     Kind("short-rows", "rows with fewer different negatives than the others", "note", "rows",
          "Trainers fill such rows by repeating their negatives.", "drop row",
          advice="{also}"),

@@ -156,12 +156,14 @@ def _setting(text: str) -> tuple[str, str]:
 
 def _summary(run: Any) -> dict[str, Any]:
     counts, per_query = run.pairs.counts(), run.pairs.live_per_query()["live"]
+    chosen = run.pairs.negatives()["p_relevant"]
     return {
         "run": str(run.folder),
         "recipe": run.recipe.name,
         "queries": per_query.len(),
         "negatives": counts.get("selected", 0),
         "per_query": round(float(per_query.mean() or 0), 2),
+        "estimated_false": None if chosen.null_count() == chosen.len() else round(float(chosen.mean()), 4),
         "queries_without": int((per_query == 0).sum()),
         "fates": counts,
         "report": str(run.folder / "report.html"),
@@ -171,9 +173,11 @@ def _summary(run: Any) -> dict[str, Any]:
 def _print_summary(summary: dict[str, Any]) -> None:
     rows = [[fate, f"{n:,}"] for fate, n in sorted(summary["fates"].items(), key=lambda item: -item[1])]
     print_table(["fate", "pairs"], rows)
+    false = summary["estimated_false"]
+    doubt = "" if false is None else f"An estimated {100 * false:.1f} % of them are false; foils judge makes sure\n"
     sys.stdout.write(
         f"{summary['negatives']:,} negatives for {summary['queries']:,} queries ({summary['per_query']:g} each"
-        f", {summary['queries_without']:,} queries without) by recipe {summary['recipe']}\n"
+        f", {summary['queries_without']:,} queries without) by recipe {summary['recipe']}\n{doubt}"
         f"Open {summary['report']}\n"
         f"Next: foils export {summary['run']} --to st-triplet -o train.jsonl\n"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from foils.cli.options import Cache, Json, Quiet, engine, print_json, print_table, refuse, say
+from foils.errors import DataError
 
 
 class Kind(StrEnum):
@@ -43,6 +45,8 @@ def probe(
 
     if not against:
         refuse({"--against-as": against_kind}, "there is no second model; name one with --against")
+    if html is not None:
+        _check_target(html)
     first = subject(model, kind.value)
     other = against_kind or (Kind.bi_encoder if against in ("bm25", "lsa") else kind)
     second = subject(against, other.value) if against else None
@@ -57,6 +61,13 @@ def probe(
     _print(found)
     if html is not None:
         sys.stdout.write(f"Open {html}\n")
+
+
+def _check_target(path: Path) -> None:
+    """A page that cannot be written must not cost an hour of encoding first."""
+    folder = next(p for p in path.absolute().parents if p.exists())
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise DataError(f"cannot write {path}: the path of a file in a folder with write permission is needed")
 
 
 def _print(found: Any) -> None:

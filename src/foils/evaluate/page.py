@@ -176,7 +176,9 @@ def _dropout(result: Evaluation) -> str:
         data = table(["labels kept", *(f"#{text(s.name)}" for s in series)], rows)
         svg = dots(labels, series, x="labels kept", y=str(measure[0]))
         keys = legend([(s.css, s.name) for s in series])
-        charts.append(figure(f"curve-{n}", text(str(measure[0])), svg + keys, "", data))
+        rest = len(result.values) - len(series)
+        note = f"{plural(rest, 'more system')} only in the table below" if rest else ""
+        charts.append(figure(f"curve-{n}", text(str(measure[0])), svg + keys, note, data))
     header, rows = found
     shown = table(
         [header[0], *(f"#{text(h)}" for h in header[1:])], [[text(c) for c in row] for row in rows], css="wide"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
 
 from foils.collection import Collection
-from foils.errors import RecipeError
+from foils.errors import DataError, RecipeError
 from foils.evaluate.curve import agreement, dropout
 from foils.evaluate.metrics import NAMES, Measure, measures, parse
 from foils.evaluate.paired import COMPARISON, Test, compare, interval
@@ -27,6 +27,8 @@ SUMMARY = {
     "high": pl.Float64,
     "queries": pl.UInt32,
 }
+
+UNDEFINED = "undefined, no query has a document that was judged and is not relevant"
 
 
 @dataclass(frozen=True)
@@ -181,6 +183,10 @@ def evaluate(collection: Collection, systems: Sequence[System], plan: Plan, engi
     values = {r.name: measures(r.table, qrels, names, **options) for r in rankings}
     counts = _counts(collection).filter(pl.col("relevant") > 0)
     labels = Labels(counts.height, _mean(counts["relevant"]), _mean(counts["not_relevant"]), plan.complete)
+    undefined = [n for n in plan.names if not any(t[n].count() for t in values.values())]
+    if len(undefined) == len(plan.names):
+        raise DataError(f"{', '.join(undefined)}: {UNDEFINED}; ask for another measure, or say complete")
+    plan = replace(plan, names=tuple(n for n in plan.names if n not in undefined))
     names = tuple(n for n in names if any(t[n].count() for t in values.values()))
     values = {s: t.select("query_id", *names) for s, t in values.items()}
     rows = [
@@ -202,6 +208,7 @@ def evaluate(collection: Collection, systems: Sequence[System], plan: Plan, engi
             )
     notes = (
         *_data_notes(collection),
+        *(f"{n}: {UNDEFINED}; left out" for n in undefined),
         *(n for r in rankings for n in (*r.notes, *_list_notes(r, wanted, labels.queries))),
     )
     return Evaluation(

@@ -75,6 +75,20 @@ class System:
         """The best ``depth`` documents of every query that has a known positive."""
         if self.kind == "run":
             return _from_file(self.name, Path(self.model), collection, depth)
+        if self.kind not in ("encoder", "reranker"):
+            return self._search(collection, depth, engine)
+        from safetensors import SafetensorError
+
+        try:
+            return self._search(collection, depth, engine)
+        except (OSError, ValueError, RuntimeError, KeyError, TypeError, ImportError, SafetensorError) as error:
+            said = (str(error).strip().splitlines() or [""])[0]
+            raise DataError(
+                f"the model {self.model!r} cannot be loaded or run ({type(error).__name__}: {said[:300]}); save it "
+                "again, or try it with sentence-transformers first"
+            ) from error
+
+    def _search(self, collection: Collection, depth: int, engine: Engine) -> Ranking:
         pairs = Pairs.start(collection)
         if self.kind == "bm25":
             from foils.sources.bm25 import Bm25

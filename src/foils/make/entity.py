@@ -44,7 +44,8 @@ class Cohyponym(Operator):
                 continue
             place = max(group, key=lambda m: gate.share(item, m.span.start)).span.start
             edits = replaced(item.text, group, new or "", self.name)
-            if route == "query" and gate.again(item, [e.span for e in edits]):
+            spans = [e.span for e in edits]
+            if route == "query" and (gate.again(item, spans) or gate.heading(item, spans)):
                 reasons.add("said elsewhere", word)
                 continue
             let = gate.found(item, place, route, f"{word!r} is now {new!r}", answer, elsewhere="no")

@@ -59,7 +59,8 @@ class Flip(Operator):
             if edits is None:
                 reasons.add("value elsewhere", item.text.words[hit.number].low)
                 continue
-            if hit.route == "query" and gate.again(item, [e.span for e in edits]):
+            spans = [e.span for e in edits]
+            if hit.route == "query" and (gate.again(item, spans) or gate.heading(item, spans)):
                 reasons.add("said elsewhere", item.text.words[hit.number].low)
                 continue
             word = item.text.words[hit.number]

@@ -172,6 +172,12 @@ def alias(item: Item, word: str) -> bool:
     return False
 
 
+def heading(item: Item, spans: Sequence[Span]) -> bool:
+    """All the edits are in the heading: the body goes on telling what it told."""
+    line = item.passage.find("\n")
+    return line > 0 and all(s.end <= line for s in spans)
+
+
 def again(item: Item, spans: Sequence[Span]) -> bool:
     """A sentence that is not edited holds half of the query: it may answer as well."""
     return any(value >= CLAIM and not any(s.meets(e) for e in spans) for s, value in item.shares)

@@ -126,12 +126,16 @@ def _governs(item: Item, place: int, sentence: Span) -> bool:
         values = [y.span for y in item.years] + [d.span for d in item.dates] if asked == "date" else []
         values += [q.span for q in item.numbers] if asked == "number" else []
         inside = [v for v in values if sentence.holds(v)]
-        if any(HANGING.search(text.raw, place, v.start) for v in inside):
+        told = text.stems(Span(sentence.start, place)) & item.question.content
+        if not told or any(HANGING.search(text.raw, place, v.start) for v in inside):
             return False
         return bool(inside) and all(place < v.start < cut for v in inside)
-    definition = DEFINED.match(item.question.low)
-    behind = {stem(w.low) for w in text.within(Span(place, cut))}
-    return definition is not None or bool(item.question.content & behind)
+    # A definition denied: all that is asked about is the subject, or all of it is told behind the verb.
+    wanted = item.question.content
+    ahead = text.stems(Span(sentence.start, place))
+    hanging = HANGING.search(text.raw, place, sentence.end)
+    behind = text.stems(Span(place, min(cut, hanging.start()) if hanging else cut))
+    return bool(wanted) and (wanted <= ahead or wanted <= behind)
 
 
 def insertion(text: Text, sentence: Span) -> Word | str:

@@ -185,7 +185,7 @@ class MonthShift(Operator):
         if item.answer is not None or gate.asks(item.question) != "date" or "year" in item.question.vocabulary:
             return ""
         sentence = item.text.sentence(group[0].span.start)
-        if group[0].year is None and any(sentence.holds(y.span) for y in item.years):
+        if any(sentence.holds(y.span) and not group[0].span.holds(y.span) for y in item.years):
             return ""
         rivals = [d.span for d in item.dates if d.number != group[0].number]
         return "expected" if gate.sole(item, group[0].span, rivals) else ""

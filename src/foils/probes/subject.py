@@ -159,8 +159,10 @@ def subject(model: str, kind: str = "bi-encoder") -> Subject:
     check_model(model, "foils probe")
     config = read_json(model, "config.json") or {}
     architecture = str((config.get("architectures") or [""])[0])
-    if architecture.endswith("ForSequenceClassification") and read_json(model, "modules.json") is None:
-        raise DataError(f"{model!r} is a {architecture}, not a bi-encoder; probe it with --as cross-encoder")
+    said = str((read_json(model, "config_sentence_transformers.json") or {}).get("model_type") or "")
+    classifier = architecture.endswith("ForSequenceClassification") and read_json(model, "modules.json") is None
+    if said == "CrossEncoder" or classifier:
+        raise DataError(f"{model!r} is a {said or architecture}, not a bi-encoder; probe it with --as cross-encoder")
     # Texts of a probe differ by little: the rounding of 16 bits could decide between them.
     return BiEncoder(model, SentenceEncoder(model=model, precision="float32"))
 

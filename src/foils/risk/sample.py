@@ -89,6 +89,8 @@ def by_strata(p: Floats, size: int, seed: int, strata: int = 4) -> Sample:
         strata: how many.
     """
     size = _fits(size, len(p))
+    if size == 0:
+        return Sample(np.zeros(0, dtype=np.uint32), np.zeros(0), np.zeros(0, dtype=np.int64))
     strata = max(1, min(strata, size // 2))
     rng = np.random.default_rng(seed)
     ranked = np.lexsort((rng.random(len(p)), p))

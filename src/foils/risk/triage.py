@@ -167,10 +167,15 @@ class Triage:
     def _random(
         self, query: NDArray[np.uint32], p: Floats, hardness: Floats, size: int
     ) -> tuple[NDArray[np.uint32], Floats]:
-        """Rows that may be selected in the end, the likelier ones ten times as often, with their chances."""
-        possible = (p <= self.target) | (self.answers.cleared(np.nan_to_num(p), self.target) > 0)
-        place = places(query, np.where(possible & np.isfinite(p), hardness, np.nan))
-        weight = np.where(place < 2 * self.n, 1.0, 0.1) * (possible & np.isfinite(p))
+        """Rows that may be selected in the end, the likelier ones ten times as often, with their chances.
+
+        The n hardest that are safe already are among the likelier: a find with a tiny chance would outweigh all others.
+        """
+        safe = p <= self.target
+        possible = safe | ((self.answers.cleared(np.nan_to_num(p), self.target) > 0) & np.isfinite(p))
+        near = places(query, np.where(possible, hardness, np.nan)) < 2 * self.n
+        near |= places(query, np.where(safe, hardness, np.nan)) < self.n
+        weight = np.where(near, 1.0, 0.1) * possible
         rows = np.flatnonzero(weight)
         size = min(size, len(rows))
         if size == 0:

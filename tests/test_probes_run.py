@@ -1,0 +1,63 @@
+"""Probes of a run's own typed negatives."""
+
+import pytest
+
+from build import collection
+from foils import made, recipes
+from foils.engine import Local
+from foils.errors import DataError
+from foils.make.edits import Edit, Span
+from foils.make.item import Made, Twin
+from foils.probes.from_run import from_run, is_run
+from foils.probes.measure import ask
+from foils.probes.session import load
+from foils.probes.subject import Words
+from foils.run import mine
+
+
+def entry(query, doc, side="document", text="text number 7", twin=None):
+    edit = (Edit(12, 13, "0", "7", "number"),)
+    built = Made("number", "near-miss", side, text, edit, Span(0, 13), None, {}, "another number", twin=twin)
+    return made.Entry(query, doc, built, None, text, 1)
+
+
+@pytest.fixture
+def run(tmp_path):
+    return mine(collection(queries=2), recipes.naive, out=tmp_path / "own", negatives=2, engine=Local())
+
+
+def test_changed_documents_and_queries_become_probes(run):
+    twin = Twin("text no. 0", (Edit(5, 11, "number", "no.", "same"),), "same")
+    entries = [entry(0, 0, twin=twin), entry(1, 1, side="query", text="question 9")]
+    made.write(run.folder, run.pairs.collection, entries)
+    document, query = from_run(run.folder)
+    assert document.set == query.set == "own"
+    assert document.type == "near-miss/number"
+    assert (document.query, document.right, document.wrong) == ("question 0", "text number 0", "text number 7")
+    assert document.twin == "text no. 0"
+    assert (query.query, query.wrong_query, query.right, query.wrong) == (
+        "question 1",
+        "question 9",
+        "text number 1",
+        "text number 1",
+    )
+    assert document.pair == query.pair == ""
+    assert len(ask(load([run.folder]), Words(), Local()).right) == 2
+
+
+def test_a_twin_that_is_the_positive_itself_asks_nothing_more(run):
+    made.write(run.folder, run.pairs.collection, [entry(0, 0, twin=Twin("text number 0", (), "same"))])
+    assert from_run(run.folder)[0].twin is None
+
+
+def test_a_run_without_made_negatives_says_how_to_get_them(run, tmp_path):
+    assert is_run(run.folder)
+    assert not is_run(tmp_path)
+    with pytest.raises(DataError, match="foils make"):
+        from_run(run.folder)
+
+
+def test_records_that_do_not_belong_to_the_run_are_refused(run):
+    (run.folder / made.FILE).write_text('{"id": "x", "query_id": "no", "source_id": "d00"}\n', encoding="utf-8")
+    with pytest.raises(DataError, match="line 1: its query or its document is not in the run"):
+        from_run(run.folder)
