@@ -7,8 +7,8 @@ near-duplicates together; negatives are mined from the training queries and thei
 trained per method, from the same start, on batches of the same size, without two rows whose documents answer each
 other; nDCG@10 of the test queries is taken over the whole corpus against all labels, known and hidden. Baselines have
 sentence-transformers' MultipleNegativesRankingLoss; `foils` has the recipe `default`, its promoted positives, and the
-loss of `foils train` with its masks; its detector never saw the collection (`pools.elsewhere`). `--how adapter` learns a residual map of frozen vectors (minutes on a CPU),
-`--how layers` the last two layers of the model.
+loss of `foils train` with its masks; its detector never saw the collection (`pools.elsewhere`). `--how adapter` learns
+a residual map of frozen vectors (minutes on a CPU), `--how layers` the last two layers of the model.
 
 A cell is a line of `--cells FILE`; cells that are there are not computed again, so a longer run continues a shorter
 one. The table on stdout is made of all cells of the settings asked for.
@@ -134,6 +134,8 @@ def mined(where: World, method: str, train: NDArray[np.int64], seed: int, engine
     """The run of a recipe over the training queries."""
     whole = where.collection
     known = whole.positives.filter(pl.col("query").is_in(pl.Series(train, dtype=pl.UInt32).implode()))
+    if method == "in-batch":
+        return Pairs.start(replace(whole, positives=known))
     encoder = SentenceEncoder(model=minilm(), precision="float32")
     depth = 30 * NEGATIVES if method == "oracle" else 100
     short = "fewer" if method == OURS else "random"
@@ -258,7 +260,7 @@ def compute(cell: Cell, data: Path, engine: Local) -> dict[str, Any]:
     learner = Adapter(*map(torch.from_numpy, vectors)) if cell.how == "adapter" else Layers(where)
     facts: dict[str, Any] = {}
     if cell.method != "zero-shot":
-        pairs = mined(where, "naive top-k" if cell.method == "in-batch" else cell.method, queries, cell.seed, engine)
+        pairs = mined(where, cell.method, queries, cell.seed, engine)
         wanted = 0 if cell.method == "in-batch" else NEGATIVES
         examples = Examples.of(pairs, negatives=wanted, queries=queries.astype(np.uint32))
         facts = told(examples, where)
@@ -339,6 +341,7 @@ def main() -> None:
     parser.add_argument("--how", choices=list(RATE), default="adapter")
     parser.add_argument("--cells", type=Path, default=Path("pays.jsonl"))
     args = parser.parse_args()
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     wanted = [
         Cell(name, labels, seed, args.folds, fold, method, args.how)
         for seed in args.seeds

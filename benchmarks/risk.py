@@ -1,8 +1,8 @@
 """Does a promised risk hold, does an interval cover, and what does a risk cost?
 
-    python benchmarks/risk.py [--labellings 10] [--draws 20] [--only NAME ...] [--part NAME ...]
+    python benchmarks/risk.py [--labellings 40] [--draws 5] [--only NAME ...] [--part NAME ...]
 
-Every collection: 10 labellings (the known positive of each query redrawn among its relevant documents) times 20 draws
+Every collection: 40 labellings (the known positive of each query redrawn among its relevant documents) times 5 draws
 of 200 verdicts (= the hidden truth) make 200 simulated runs. Detector: level 0, coefficients from the other
 collections. Rates: false negatives over all selected pairs. Hardness: mean z of the selected *true* negatives within
 their query's candidates (union of the BM25 and MiniLM top 50). Choices of method were made on cranfield and cisi; cacm
@@ -38,12 +38,13 @@ from pools import Floats, Pool, pool
 COLLECTIONS = ("cranfield", "cisi", "cacm", "npl")
 RISKS = (0.05, 0.1, 0.2)
 N, BUDGET = 8, 200
+BUDGETS = (50, 100, 200, 400)
 Mask = NDArray[np.bool_]
 
 
 def row_of(found: Pool, rows: Mask, risk: float) -> tuple[float, ...]:
     """Within, rate, hardness, negatives per query, queries kept."""
-    if not rows.any():
+    if not rows.any():  # nothing selected breaks no promise
         return 1.0, np.nan, np.nan, 0.0, 0.0
     truth, kept = found.truth[rows], len(np.unique(found.query[rows])) / found.queries
     clean = found.z[rows][~truth]
@@ -77,7 +78,7 @@ def promises(
                     )
                     table.append((*row_of(found, chosen.rows, risk), len(chosen.judged)))
             line(name, "proof" if proof else "promise", risk, np.array(table))
-    for risk in risks if budget == BUDGET else ():
+    for risk in risks if budget == BUDGET and False in ways else ():
         rows = [within_risk(f.query, f.p, f.z, N, risk) for f in pools]
         table = [(*row_of(f, r, risk), 0) for f, r in zip(pools, rows, strict=True)]
         line(name, "no verdicts", risk, np.array(table))
@@ -88,7 +89,8 @@ def line(name: str, way: str, risk: float, table: Floats) -> None:
     within, some, verdicts = table[:, 0].mean(), (table[:, 3] > 0).mean(), table[:, 5].mean()
     rate, z = np.nanmean(table[:, 1]), np.nanmean(table[:, 2])
     print(
-        f"| {name} | {way} | {100 * risk:g} | {100 * within:.1f} | {100 * some:.0f} | {100 * rate:.1f} | {z:+.2f} | "
+        f"| {name} | {way} | {100 * risk:g} | {100 * within:.1f} | {100 * some:.0f} | {100 * rate:.1f} | "
+        f"{100 * np.quantile(np.nan_to_num(table[:, 1]), 0.9):.1f} | {z:+.2f} | "
         f"{table[:, 3].mean():.1f} | {100 * table[:, 4].mean():.0f} | {verdicts:.0f} |",
         flush=True,
     )
@@ -168,6 +170,15 @@ def conformal(name: str, pools: list[Pool], draws: int) -> None:
         )
 
 
+def widths() -> None:
+    """What Clopper-Pearson says of so many verdicts; no data."""
+    print("\n### widths\n\n| verdicts | nothing found: at most % | 5 % found | 10 % found |\n|---|---|---|---|")
+    for n in (40, 100, 200, 400, 1000):
+        none, *found = (clopper_pearson(round(n * rate), n) for rate in (0.0, 0.05, 0.1))
+        cells = " | ".join(f"{100 * f.low:.1f}-{100 * f.high:.1f}" for f in found)
+        print(f"| {n} | {100 * none.high:.1f} | {cells} |", flush=True)
+
+
 def mean_cut(query: NDArray[np.uint32], p: Floats, z: Floats, n: int, risk: float) -> Mask:
     """The n hardest below the highest cut on p, per query, at which their mean p is within the risk."""
     chosen = np.zeros(len(query), dtype=np.bool_)
@@ -214,27 +225,28 @@ def fronts(name: str, pools: list[Pool]) -> None:
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--labellings", type=int, default=10)
-    parser.add_argument("--draws", type=int, default=20)
+    parser.add_argument("--labellings", type=int, default=40)
+    parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--only", nargs="*", default=list(COLLECTIONS))
-    parser.add_argument("--part", nargs="*", default=["promise", "cover", "conformal", "price", "small", "fronts"])
+    parser.add_argument(
+        "--part", nargs="*", default=["widths", "promise", "proof", "cover", "conformal", "price", "budget", "fronts"]
+    )
     args = parser.parse_args()
     warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
     print(f"{describe()}\n- {args.labellings} labellings x {args.draws} draws\n", flush=True)
     pools = {name: [pool(name, k) for k in range(args.labellings)] for name in args.only}
-    costs = "| data | way | R % | within % | some % | realised % | z | per query | kept % | verdicts |\n" + "|---" * 10
+    costs = "| data | way | R % | within % | some % | realised % | 9 of 10 runs under % | z | per query | kept % | "
+    costs += "verdicts |\n" + "|---" * 11
     parts = {
-        "promise": (costs + "|", lambda name: promises(name, pools[name], args.draws)),
+        "promise": (costs + "|", lambda name: promises(name, pools[name], args.draws, ways=(False,))),
+        "proof": (costs + "|", lambda name: promises(name, pools[name], args.draws, ways=(True,))),
         "price": (
             costs + "|",
             lambda name: promises(name, pools[name], 5, (0.02, 0.03, 0.05, 0.1, 0.2, 0.3), ways=(False,)),
         ),
-        "small": (
+        "budget": (
             costs + "|",
-            lambda name: [
-                promises(name, pools[name], args.draws, (risk,), budget=round(10 / risk), ways=(False,))
-                for risk in (0.02, 0.03)
-            ],
+            lambda name: [promises(name, pools[name], args.draws, (0.1,), budget=b, ways=(False,)) for b in BUDGETS],
         ),
         "cover": (
             "| data | true % | design | verdicts | covers % | width pp |\n" + "|---" * 6 + "|",
@@ -249,7 +261,9 @@ def main() -> None:
             lambda name: fronts(name, pools[name]),
         ),
     }
-    for part in args.part:
+    if "widths" in args.part:
+        widths()
+    for part in [part for part in args.part if part != "widths"]:
         head, show = parts[part]
         print(f"\n### {part}\n\n{head}")
         for name in args.only:

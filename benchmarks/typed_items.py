@@ -8,7 +8,7 @@ from pathlib import Path
 
 from foils.collection import Collection
 from foils.errors import DataError
-from foils.make import gate
+from foils.make.flip import fixed
 from foils.make.item import Item
 from foils.make.lexicon import words
 from foils.make.pool import Pool
@@ -17,6 +17,7 @@ from foils.making import passage
 
 DATA = Path(os.environ.get("FOILS_DATA", "../shared/data"))
 NAMES = ("medquad", "wikiqa", "scifact", "nq_mini")
+LISTS = ("antonyms", "affixal")
 SPLITS = ("train", "dev", "test")
 
 
@@ -57,18 +58,19 @@ def _supported() -> set[tuple[str, str]]:
 
 
 def carries(query: str) -> set[str]:
-    """What of number, date, negation, unit and listed antonym a query carries or asks for."""
+    """What of number, date, negation, unit and listed antonym a query carries."""
     item = Item(query, "")
     found = set()
-    if item.asked_numbers or gate.asks(item.question) == "number":
+    if item.asked_numbers:
         found.add("number")
-    if item.asked_years or item.asked_dates or gate.asks(item.question) == "date":
+    if item.asked_years or item.asked_dates:
         found.add("date")
     if any(q.unit for q in item.asked_numbers):
         found.add("unit")
     low = set(re.findall(r"[a-z]+", query.lower().replace("n't", " not ")))
     if low & words("polarity", "negator"):
         found.add("negation")
-    if any(name in opposites(table) for name in low for table in ("antonyms", "affixal")):
+    listed = [n for n, w in enumerate(item.question.words) if any(w.low in opposites(t) for t in LISTS)]
+    if any(not fixed(item.question, n) for n in listed):
         found.add("antonym")
     return found

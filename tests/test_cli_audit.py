@@ -21,7 +21,8 @@ BAD = GOOD | {"query": "who rang the other bell", "neg": ["The sexton rang the b
 
 def foils(*args: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     env = os.environ | {"COLUMNS": "100", "NO_COLOR": "1"}
-    command = [sys.executable, "-m", "foils", "audit", *map(str, args)]
+    # Quiet: on a busy machine a search that takes ten seconds says so.
+    command = [sys.executable, "-m", "foils", "audit", *map(str, args), *(["--quiet"] if args else [])]
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=env, check=False)
 
 

@@ -60,6 +60,12 @@ def test_labels_chosen_by_a_system_turn_the_order():
     assert values["good"] < 0.5
 
 
+def test_what_the_choosing_system_did_not_find_goes_first():
+    runs = {"chooser": {"q": {"a": 1.0}}, "other": {"q": {"b": 1.0}}}
+    curve = dropout(runs, {"q": {"a": 1, "b": 1}}, ("Success@1",), shares=(0.5,), found_by="chooser")
+    assert curve.select("system", "value").rows() == [("chooser", 1.0), ("other", 0.0)]
+
+
 def test_an_order_that_turns_is_counted():
     rows = [
         ("AP", 1.0, 0, "a", 9, 0.6), ("AP", 1.0, 0, "b", 9, 0.5),

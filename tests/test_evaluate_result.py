@@ -53,6 +53,7 @@ def test_judged_labels_are_safe_and_the_better_system_is_called_better(tmp_path)
         "better",
     )
     assert "missing labels hardly matter" in found.warnings[0]
+    assert text.differences(found)[0][1][1][0][-1] == "better"
     assert found.mean("up", "Judged@10") == 1.0
     assert found.mean("up", "nDCG'@10") == found.mean("up", "nDCG@10")
 
@@ -60,6 +61,7 @@ def test_judged_labels_are_safe_and_the_better_system_is_called_better(tmp_path)
 def test_positives_only_are_unsafe_and_nothing_is_condensed(tmp_path):
     found = evaluate(world({0: 1}), runs(tmp_path), Plan(), Local())
     assert not found.comparisons["safe"].any()
+    assert all(row[-1].endswith(", unsafe") for _, (_, rows) in text.differences(found) for row in rows)
     assert "name relevant documents only" in found.warnings[0]
     assert "--complete" in found.warnings[0]
     assert "1.00 known positives per query" in found.warnings[0]

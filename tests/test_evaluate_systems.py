@@ -195,6 +195,18 @@ def test_tasks_of_mteb_become_collections(given):
         collection_of(given, "dev")
 
 
+def test_a_task_class_of_mteb_itself():
+    mteb, datasets = pytest.importorskip("mteb"), pytest.importorskip("datasets")
+    given = mteb.get_task("SciFact")
+    corpus = datasets.Dataset.from_list([{"id": i, **v} for i, v in CORPUS.items()])
+    queries = datasets.Dataset.from_list([{"id": "q", "text": "who"}])
+    part = {"corpus": corpus, "queries": queries, "relevant_docs": {"q": {"1": 1, "2": 0}}, "top_ranked": None}
+    given.dataset = {"default": {"test": part}}
+    found = collection_of(given, "test")
+    assert (found.name, found.passages.to_list()) == ("SciFact", ["T one", "two"])
+    assert (found.positives.height, found.negatives.height) == (1, 1)
+
+
 def test_a_task_of_another_kind_is_refused():
     with pytest.raises(RecipeError, match="no retrieval task"):
         collection_of(task(dataset={"default": {"test": {"texts": [], "labels": []}}}), "test")

@@ -103,10 +103,20 @@ def runs(texts, size=8):
     return {tuple(t[i : i + size]) for t in split for i in range(len(t) - size + 1)}
 
 
+def strings(value):
+    """All strings of a JSON value."""
+    if isinstance(value, dict | list):
+        return [s for v in (value.values() if isinstance(value, dict) else value) for s in strings(v)]
+    return [value] if isinstance(value, str) else []
+
+
 def test_nothing_is_taken_from_the_test_sets():
     if not DATA.is_dir():
         pytest.skip(f"no probes to compare with in {DATA}; FOILS_DATA names another folder")
     theirs = {t for p in read(DATA) for t in (p.query, p.right, p.wrong, p.wrong_query) if t}
     ours = [row[k] for row in ROWS for k in (*TEXTS, "q1", "q2")]
+    for path in sorted((ROOT / "examples").rglob("*.jsonl")):
+        ours += [s for line in path.read_text(encoding="utf-8").splitlines() for s in strings(json.loads(line))]
     assert len(theirs) > 10_000
+    assert len(ours) > 2000
     assert not runs(ours) & runs(sorted(theirs))

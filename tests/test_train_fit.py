@@ -162,7 +162,7 @@ def test_the_gradient_cache_gives_the_same_gradient(run, models):
         objective(torch.tensor([0])).backward()
         grads.append(torch.cat([p.grad.flatten() for p in learner.parameters() if p.grad is not None]))
     assert grads[0].norm() > 0
-    torch.testing.assert_close(grads[0], grads[1], rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(grads[0], grads[1], rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["retriever", "reranker"])

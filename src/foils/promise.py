@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from foils.errors import JudgeError
+from foils.errors import JudgeError, RecipeError
 from foils.judging import check_independent, desk_of, pool, sampler_of, store
 from foils.ledger import Entry
 from foils.pairs import Pairs
@@ -16,11 +17,18 @@ from foils.protocols import Engine, Judge
 from foils.risk.estimate import Interval, clopper_pearson, prediction_powered
 from foils.risk.guarantee import Candidates, Chosen, guarantee, least
 from foils.risk.sample import spread
+from foils.risk.whole import conformal
 from foils.run import Run
 from foils.steps import Weight
 
 Rows = NDArray[np.uint32]
 AUDIT, PROMISE = "audit", "promise"
+Method = Literal["calibrated", "proof", "conformal"]
+ASSUMES = {
+    "calibrated": "that the detector errs smoothly over the collection",
+    "proof": "nothing of the detector",
+    "conformal": "nothing of the detector; it holds in the mean over repetitions",
+}
 
 
 class Waiting(Exception):
@@ -124,7 +132,7 @@ def promise(
     risk: float,
     budget: int = 200,
     confidence: float = 0.9,
-    proof: bool = False,
+    method: Method = "calibrated",
     seed: int = 0,
 ) -> Promised:
     """Select so that the realised share of false negatives is within the risk, as often as the confidence says.
@@ -140,22 +148,20 @@ def promise(
         risk: the largest share of false negatives.
         budget: verdicts.
         confidence: of the promise.
-        proof: assume nothing of the detector; costs hardness, or is impossible.
+        method: ``calibrated`` (trusts that the detector errs smoothly), ``proof`` (trusts nothing; costs hardness, or
+            is impossible), ``conformal`` (judges whole queries; holds in the mean over repetitions, without confidence).
         seed: of the draws.
 
     Raises:
         JudgeError: the judge took part in the filtering, there is no detector, or nothing can be promised.
         Waiting: a person has to fill in the sheet first.
     """
+    if method not in get_args(Method):
+        raise RecipeError(f"method={method!r} is not known; one of {', '.join(get_args(Method))}")
     judge.check()
     check_independent(judge, run.recipe, run.verdicts)
-    if (
-        "p_relevant" not in run.pairs.frame.columns
-        or run.pairs.frame["p_relevant"].null_count() == run.pairs.frame.height
-    ):
-        raise JudgeError(
-            "the run has no probabilities to start from; mine with --risk, or foils judge --risk first"
-        )
+    if "prob.detector" not in run.pairs.frame.columns:
+        raise JudgeError("the run has no probabilities to start from; mine with --risk, or foils judge --risk first")
     sampler, free = sampler_of(run.recipe), pool(run.pairs)
     live = free.frame.select(free.live).to_series().to_numpy()
     p = np.where(live, _p(free), np.nan)
@@ -168,7 +174,11 @@ def promise(
             raise Waiting(waiting)
         return _sides(said)
 
-    chosen = guarantee(candidates, sampler.n, risk, budget, ask, confidence=confidence, proof=proof, seed=seed)
+    if method == "conformal":
+        chosen = conformal(candidates, sampler.n, risk, budget, ask, seed=seed)
+    else:
+        proof = method == "proof"
+        chosen = guarantee(candidates, sampler.n, risk, budget, ask, confidence=confidence, proof=proof, seed=seed)
     if not chosen.rows.any():
         raise JudgeError(
             f"nothing can be promised: by {len(chosen.judged):,} verdicts no selection is within a risk of {risk:g} "
@@ -177,11 +187,11 @@ def promise(
     facts = {
         "judge": judge.name,
         "risk": f"{risk:g}",
-        "confidence": f"{confidence:g}",
+        "confidence": "in the mean" if method == "conformal" else f"{confidence:g}",
         "bound": f"{chosen.bound:.4f}",
         "verdicts": f"{len(chosen.judged):,}",
         "found relevant": f"{int(chosen.relevant.sum()):,}",
-        "assumes": "nothing of the detector" if proof else "that the detector errs smoothly over the collection",
+        "assumes": ASSUMES[method],
     }
     now = store(run, noted(_selected(run, free, chosen, engine), PROMISE, facts))
     return Promised(now, chosen.bound, len(chosen.judged), int(chosen.rows.sum()))

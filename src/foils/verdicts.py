@@ -18,6 +18,7 @@ from foils.pairs import Pairs
 from foils.protocols import Verdict
 
 Draw = Literal["random", "chosen", "given", "audit"]
+UNDONE = "undone"  # the why of a row, without a probability, by which someone takes back what they said of a pair
 
 SCHEMA: dict[str, pl.DataType] = {
     "query_id": pl.String(),
@@ -116,9 +117,10 @@ class Verdicts:
     def settled(self, pairs: Pairs) -> pl.DataFrame:
         """One row per judged pair (``row``, ``p_relevant``, ``by``, ``family``): humans first, then the latest.
 
-        An abstention settles nothing, so an earlier answer stands.
+        An abstention settles nothing, so an earlier answer stands; what was taken back does not.
         """
-        answers = self.on(pairs).filter(pl.col("p_relevant").is_not_null()).with_row_index("turn")
+        table = standing(self.on(pairs).with_row_index("turn"))
+        answers = table.filter(pl.col("p_relevant").is_not_null())
         human = pl.col("family") == "human"
         best = answers.sort(human, "turn").group_by("row", maintain_order=True).last()
         return best.select("row", "p_relevant", "by", "family").sort("row")
@@ -136,6 +138,25 @@ class Verdicts:
             judged_by=pl.when(said).then(pl.col("who").cast(pl.Categorical)).otherwise("judged_by"),
         )
         return replace(pairs, frame=frame.drop("row", "p", "who"))
+
+
+def undone() -> pl.Expr:
+    """True for rows that take back what their giver said before."""
+    return pl.col("p_relevant").is_null() & (pl.col("why") == UNDONE).fill_null(value=False)
+
+
+def standing(said: pl.DataFrame) -> pl.DataFrame:
+    """The rows that their giver has not taken back, of verdicts with a ``turn`` that rises: an undo voids all before.
+
+    Args:
+        said: verdicts with ``turn``; the undo rows themselves go too.
+    """
+    pair = ["query_id", "doc_id", "by"]
+    voided = said.filter(undone()).group_by(pair).agg(void=pl.col("turn").max())
+    if voided.height == 0:
+        return said
+    kept = said.join(voided, on=pair, how="left", maintain_order="left", nulls_equal=True)
+    return kept.filter(pl.col("void").is_null() | (pl.col("turn") > pl.col("void"))).drop("void")
 
 
 def keys(pairs: Pairs, rows: NDArray[np.uint32]) -> pl.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -10,6 +11,14 @@ import typer
 from foils.cli.judges import JUDGES, Combine, made
 from foils.cli.options import Cache, Json, Quiet, RunArgument, engine, print_json, print_table, refuse, say
 from foils.errors import RecipeError
+
+
+class Method(StrEnum):
+    """How a risk is promised."""
+
+    calibrated = "calibrated"
+    proof = "proof"
+    conformal = "conformal"
 
 
 def judge(
@@ -22,6 +31,9 @@ def judge(
     confidence: Annotated[
         float | None, typer.Option(help="Promise the risk at this confidence, by an independent judge; e.g. 0.9.")
     ] = None,
+    method: Annotated[
+        Method, typer.Option(help="Of the promise: calibrated; proof (trusts nothing); conformal (whole queries).")
+    ] = Method.calibrated,
     audit: Annotated[int, typer.Option(min=0, help="Measure the selection on so many random pairs instead.")] = 0,
     combine: Annotated[
         Combine, typer.Option(help="Several judges: the first filters, both agree, or they vote.")
@@ -73,7 +85,7 @@ def judge(
     elif confidence is not None:
         if risk is None:
             raise RecipeError("--confidence needs --risk: what share of false negatives is to be promised")
-        _promise(who, where, opened, risk, confidence, budget, seed, as_json=as_json)
+        _promise(who, where, opened, (risk, confidence, method.value), budget, seed, as_json=as_json)
     else:
         say(quiet, f"{who.name} judges where it changes the selection most")
         rounds = 1 if judges[0].startswith("sheet") else 4
@@ -163,19 +175,21 @@ def _audit(who: Any, where: Any, run: Any, size: int, seed: int, *, as_json: boo
 
 
 def _promise(
-    who: Any, where: Any, run: Any, risk: float, confidence: float, budget: int, seed: int, *, as_json: bool
+    who: Any, where: Any, run: Any, wanted: tuple[float, float, Any], budget: int, seed: int, *, as_json: bool
 ) -> None:
     from foils.promise import Waiting, promise
 
+    risk, confidence, method = wanted
     try:
-        done = promise(run, who, where, risk=risk, budget=budget, confidence=confidence, seed=seed)
+        done = promise(run, who, where, risk=risk, budget=budget, confidence=confidence, method=method, seed=seed)
     except Waiting as waiting:
         _wait(who, waiting.pairs, as_json)
         return
     data = {"run": str(run.folder), "risk": risk, "confidence": confidence, "bound": done.bound, **_selected(done.run)}
+    sure = "in the mean over repetitions" if method == "conformal" else f"with {100 * confidence:g} % confidence"
     text = (
-        f"{done.selected:,} negatives, of which with {100 * confidence:g} % confidence at most "
-        f"{100 * done.bound:.1f} % are false ({done.judged:,} verdicts of {who.name})\n"
+        f"{done.selected:,} negatives, of which {sure} at most {100 * done.bound:.1f} % are false "
+        f"({done.judged:,} verdicts of {who.name})\n"
     )
     _show(data, text, as_json)
 

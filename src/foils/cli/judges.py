@@ -61,7 +61,11 @@ def made(specs: list[str], combine: Combine, encoder: Any, options: dict[str, An
         raise RecipeError(
             f"--combine {combine.value} takes two judges, {len(judges)} were given; vote takes any number"
         )
-    return Cascade(*judges) if combine is Combine.cascade else Agree(*judges)
+    if combine is Combine.cascade:
+        return Cascade(*judges)
+    # The same model twice is asked in two wordings.
+    second = judges[1].reworded() if specs[0] == specs[1] and hasattr(judges[1], "reworded") else judges[1]
+    return Agree(judges[0], second)
 
 
 def _one(spec: str, encoder: Any, options: dict[str, Any]) -> Any:

@@ -48,7 +48,7 @@ def from_run(folder: str | Path, hazards: Hazards | None = None) -> list[Probe]:
             raise DataError(f"{place}: its query or its document is not in the run; run foils make again")
         probe = _probe(record, folder.resolve().name, query, passage(collection.corpus, source))
         found.append(check(probe, place))
-    return found
+    return sorted(found, key=lambda probe: probe.type)
 
 
 def _probe(record: dict[str, Any], name: str, query: str, right: str) -> Probe:

@@ -43,12 +43,18 @@ class Risk:
     def tile(self) -> tuple[str, str, str]:
         """Name, value and basis for the top of the page."""
         if self.promise:
-            bound, sure = float(self.promise["bound"]), float(self.promise["confidence"])
-            return "False negatives", f"≤ {100 * bound:.1f}%", f"promised at {100 * sure:g}% confidence"
+            bound = float(self.promise["bound"])
+            return "False negatives", f"≤ {100 * bound:.1f}%", f"promised {self.sure}"
         if self.audit:
             rate, low, high = (100 * float(self.audit[k]) for k in ("rate", "low", "high"))
             return "False negatives", f"{rate:.1f}%", f"measured: {low:.1f} to {high:.1f}%"
         return "False negatives", f"{100 * self.expected:.1f}%", f"estimated, {self.basis}"
+
+    @property
+    def sure(self) -> str:
+        """How firmly a promise holds."""
+        sure = self.promise["confidence"]
+        return sure if sure == "in the mean" else f"at {100 * float(sure):g}% confidence"
 
     @property
     def basis(self) -> str:
@@ -101,8 +107,8 @@ def _lead(found: Risk) -> str:
     if found.promise:
         p = found.promise
         return (
-            f"With {100 * float(p['confidence']):g}% confidence at most {value.removeprefix('≤ ')} of the selected "
-            f"negatives are false, by {p['verdicts']} verdicts of {text(p['judge'])}. "
+            f"Promised {found.sure}: at most {value.removeprefix('≤ ')} of the selected negatives are false, "
+            f"by {p['verdicts']} verdicts of {text(p['judge'])}. "
             f"This assumes {text(p['assumes'])}."
         )
     if found.audit:
@@ -120,7 +126,8 @@ def _lead(found: Risk) -> str:
         "<code>foils judge --audit</code>."
     )
     more = f" {plural(found.promoted, 'candidate')} became positives." if found.promoted else ""
-    return f"An estimated {value} of the selected negatives are false. {where}{more}"
+    level = f" (level {text(found.level)})" if found.level else ""
+    return f"An estimated {value} of the selected negatives are false{level}. {where}{more}"
 
 
 def _prices(pairs: Pairs, n: int, score: str | None) -> str:

@@ -15,7 +15,7 @@ from foils.train.losses.rows import (
     check_temperature,
     cross_entropy,
     log_softmax,
-    log_sum,
+    log_sum_there,
     split,
     wide,
 )
@@ -49,12 +49,17 @@ def info_nce(
     check_temperature(temperature=temperature)
     logits = wide(scores) / temperature
     positive, negative = split(logits, targets)
-    against = log_sum(logits, negative)
+    against = log_sum_there(logits, negative)
     if combine == "sum":
-        cost = -functional.logsigmoid(log_sum(logits, positive, 0.0) - against)
+        cost = -functional.logsigmoid(log_sum_there(logits, positive, 0.0) - against)
         return cost.masked_fill(~positive.any(-1), 0.0)
-    costs = -functional.logsigmoid(logits.masked_fill(~positive, 0.0) - against.unsqueeze(-1))
-    return average(costs, wide(targets) * positive)
+    # Positives are few: their costs are computed one by one, not over the whole matrix.
+    row, column = positive.nonzero(as_tuple=True)
+    costs = -functional.logsigmoid(logits[row, column] - against[row])
+    grades = wide(targets[row, column]).to(costs.dtype)
+    total = torch.zeros_like(against).index_add(0, row, grades)
+    cost = torch.zeros_like(against).index_add(0, row, costs * grades)
+    return cost / total.masked_fill(total == 0, 1.0)
 
 
 def soft_info_nce(scores: Tensor, targets: Tensor, temperature: float = 0.05) -> Tensor:

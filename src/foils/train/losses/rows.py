@@ -57,12 +57,16 @@ def log_sum(logits: Tensor, where: Tensor, empty: float = -math.inf) -> Tensor:
     Returns:
         (...).
     """
-    where = where & ~torch.isneginf(logits)
+    return log_sum_there(logits, where & ~torch.isneginf(logits), empty)
+
+
+def log_sum_there(logits: Tensor, where: Tensor, empty: float = -math.inf) -> Tensor:
+    """The same for a part in which no score is -inf: one pass over the matrix less."""
     some = where.any(-1)
     # A row of nothing but -inf has a NaN gradient: it is computed from zeros and replaced.
-    kept = logits.masked_fill(~where, -math.inf).masked_fill(~some.unsqueeze(-1), 0.0)
-    total = torch.logsumexp(kept, -1)
-    return torch.where(some, total, torch.full_like(total, empty))
+    fill = torch.zeros_like(some, dtype=logits.dtype).masked_fill(some, -math.inf).unsqueeze(-1)
+    total = torch.logsumexp(torch.where(where, logits, fill), -1)
+    return total.masked_fill(~some, empty)
 
 
 def log_minus(more: Tensor, less: Tensor) -> Tensor:
