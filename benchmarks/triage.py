@@ -259,9 +259,8 @@ def redrawn(query: NDArray[np.uint32], truth: Mask, draws: int = 2000) -> tuple[
 
 
 def matched(name: str, base: Floats, curve: list[Floats]) -> None:
-    """Triage at the boldest target at which it has no more false negatives than the walk-down."""
-    within = [line for line in curve if line[0] <= base[0]]
-    best = max(within or curve[:1], key=lambda line: float(line[0]))
+    """Triage at the boldest target, of a curve by ascending target, with no more false negatives than the walk-down."""
+    best = ([line for line in curve if line[0] <= base[0]] or curve[:1])[-1]
     print(
         f"| {name} | {base[0]:.1f} | {best[0]:.1f} | {base[2]:.1f} | {best[2]:.1f} | {best[2] / base[2]:.2f} "
         f"| {base[3]:.2f} | {best[3]:.2f} | {-base[1]:.1f} | {-best[1]:.1f} |",

@@ -105,7 +105,8 @@ def test_no_worst_pairs_where_none_are_wanted_or_none_were_lost():
         ("the same", "the same", ("the same", "the same")),
         ("a < b", "a > b", ("a <mark>&lt;</mark> b", "a <mark>&gt;</mark> b")),
         ("他去了北京", "他去了上海", ("他去了<mark>北京</mark>", "他去了<mark>上海</mark>")),
-        ("", "word", ("", "<mark>word</mark>")),
+        ("", "word", ("", "word")),
+        ("one two three four", "five six seven four", ("one two three four", "five six seven four")),
     ],
 )  # fmt: skip
 def test_what_differs_is_marked(one, other, expected):

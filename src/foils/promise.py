@@ -149,7 +149,7 @@ def promise(
         budget: verdicts.
         confidence: of the promise.
         method: ``calibrated`` (trusts that the detector errs smoothly), ``proof`` (trusts nothing; costs hardness, or
-            is impossible), ``conformal`` (judges whole queries; holds in the mean over repetitions, without confidence).
+            is impossible), ``conformal`` (judges whole queries; holds in the mean over repetitions, no confidence).
         seed: of the draws.
 
     Raises:
@@ -161,7 +161,7 @@ def promise(
     judge.check()
     check_independent(judge, run.recipe, run.verdicts)
     if "prob.detector" not in run.pairs.frame.columns:
-        raise JudgeError("the run has no probabilities to start from; mine with --risk, or foils judge --risk first")
+        raise JudgeError("the run has no detector's probabilities; mine with --risk, or give foils judge --risk first")
     sampler, free = sampler_of(run.recipe), pool(run.pairs)
     live = free.frame.select(free.live).to_series().to_numpy()
     p = np.where(live, _p(free), np.nan)

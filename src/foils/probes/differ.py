@@ -6,15 +6,17 @@ import re
 from difflib import SequenceMatcher
 
 from foils.report.markup import text
-from foils.show import ELLIPSIS
+from foils.show import ELLIPSIS, opening
 
 # A word, a character of a script without spaces, or a sign; the white space behind it belongs to it.
 _TOKEN = re.compile(r"(?:[^\W\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff]+(?:['’.,]\w+)*|[^\s])\s*")
 LONGEST = 2000
+ALIKE = 0.3  # share of common words below which marks would cover nearly everything
+APART = 800
 
 
 def marked(one: str, other: str, around: int = 24) -> tuple[str, str]:
-    """Both texts as HTML, what only one of them has inside ``<mark>``.
+    """Both texts as HTML, what only one of them has inside ``<mark>``; texts that share little stay unmarked.
 
     Args:
         one: a text.
@@ -27,7 +29,10 @@ def marked(one: str, other: str, around: int = 24) -> tuple[str, str]:
     """
     tokens = [_TOKEN.findall(" ".join(t.split()))[:LONGEST] for t in (one, other)]
     plain = [[t.strip() for t in side] for side in tokens]
-    blocks = SequenceMatcher(None, plain[0], plain[1], autojunk=False).get_opcodes()
+    matcher = SequenceMatcher(None, plain[0], plain[1], autojunk=False)
+    if matcher.ratio() < ALIKE:
+        return text(opening(one, APART)), text(opening(other, APART))
+    blocks = matcher.get_opcodes()
     parts: tuple[list[str], list[str]] = ([], [])
     for number, (what, *ends) in enumerate(blocks):
         for side, (start, end) in enumerate((ends[:2], ends[2:])):

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import polars as pl
@@ -226,13 +226,18 @@ class Book:
             return np.zeros(0, dtype=np.int64)
         where = self.pairs.collection
         query, doc = _numbers(where.queries["id"], frame["query_id"]), _numbers(where.corpus["id"], frame["doc_id"])
+        rows = self.rows_of(query, doc)
+        found = np.flatnonzero(rows >= 0)
+        texts = keys(self.pairs, rows[found].astype(np.uint32))["texts"]
+        rows[found[~(texts == frame["texts"].gather(found)).fill_null(value=False).to_numpy()]] = -1
+        return rows
+
+    def rows_of(self, query: NDArray[Any], doc: NDArray[Any]) -> NDArray[np.int64]:
+        """The row of each pair of row numbers of the collection, -1 where the table has none."""
         code = np.maximum(query, 0).astype(np.uint64) << np.uint64(32) | np.maximum(doc, 0).astype(np.uint64)
         at = np.minimum(np.searchsorted(self._codes, code), max(len(self._codes) - 1, 0))
         there = (query >= 0) & (doc >= 0) & (self._codes[at] == code)
-        rows = np.where(there, at, -1).astype(np.int64)
-        found = np.flatnonzero(there)
-        texts = keys(self.pairs, rows[found].astype(np.uint32))["texts"]
-        rows[found[~(texts == frame["texts"].gather(found)).fill_null(value=False).to_numpy()]] = -1
+        rows: NDArray[np.int64] = np.where(there, at, -1).astype(np.int64)
         return rows
 
 

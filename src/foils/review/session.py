@@ -97,6 +97,7 @@ class Session:
             self.selected = int(self._live.sum())
             self._found: dict[Filter, Rows] = {}
             self._skipped.clear()
+            self._dry: set[str] = set()
 
     def following(self, by: str, wanted: Filter | None = None) -> int | None:
         """The next row for a person; null if nothing is left. Chooses more in the background when few wait."""
@@ -105,7 +106,7 @@ class Session:
             if wanted is not None:
                 return self._first(wanted, by, skipped)
             waiting = book.waiting(by)
-            if len(waiting) < LOW:
+            if len(waiting) < LOW and by not in self._dry:
                 self._fill(by)
             if not waiting:
                 # The triage is still at work: what the detector is least sure of is worth a verdict in any case.
@@ -216,25 +217,21 @@ class Session:
         except FoilsError as error:
             self.problem = str(error)
             return
-        asked, rows = {*book.asked(by), *book.answered(by)}, self._same(put.pairs, put.rows)
+        part = put.pairs.frame[put.rows]
+        rows = book.rows_of(part["query"].to_numpy(), part["doc"].to_numpy()).tolist()
+        asked = {*book.asked(by), *book.answered(by)}
         picked = [(r, d, c) for r, d, c in zip(rows, put.draws, put.chances, strict=True) if r >= 0 and r not in asked]
         fresh = {r for r, _, _ in picked}
         picked += [(r, "chosen", None) for r in overlap(book, by, plan.overlap, plan.seed) if r not in fresh]
         with self._lock:
             # A run that was selected again meanwhile numbers its rows anew.
-            if self.run is run and picked:
+            if self.run is not run:
+                return
+            if not picked:
+                self._dry.add(by)
+            else:
                 numbers, draws, chances = zip(*picked, strict=True)
                 book.put(np.array(numbers, dtype=np.uint32), draws, chances, by)
-
-    def _same(self, other: pl.DataFrame | object, rows: Rows) -> list[int]:
-        """Rows of a table over the same collection as rows of the run's."""
-        frame = getattr(other, "frame", None)
-        if frame is None or frame is self.run.pairs.frame or frame.height == self.run.pairs.frame.height:
-            return [int(row) for row in rows]
-        part = frame[rows].select("query", "doc")
-        index = self.run.pairs.frame.select("query", "doc").with_row_index("row")
-        found = part.join(index, on=["query", "doc"], how="left", maintain_order="left")["row"]
-        return found.cast(pl.Int64).fill_null(-1).to_list()
 
     def _start(self, name: str, work: Callable[[], None]) -> None:
         with self._lock:
