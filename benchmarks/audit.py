@@ -1,6 +1,6 @@
 """A training file of a million rows audited and repaired, with defects planted at known places.
 
-    python benchmarks/audit.py [--rows 1000000] [--docs 300000] [--file FOLDER] [--kind jsonl|parquet]
+    python benchmarks/audit.py [--rows 1000000] [--docs 300000] [--file FOLDER] [--kind jsonl|parquet] [--risk R]
     python benchmarks/audit.py --truth [--data DIR]
 
 Rows are FlagEmbedding's: query, one positive, five negatives with scores. Passages have 40 to 80 words by Zipf's law,
@@ -156,9 +156,10 @@ def check(path: str) -> dict[str, Any]:
     return audit(path).data()
 
 
-def repair(path: str, out: str) -> list[Any]:
+def repair(path: str, out: str, risk: float | None) -> list[Any]:
     """An audit and a fix: what was changed."""
-    return [tuple(change) for change in audit(path, sample=0).fix(out).changes]
+    found = audit(path, risk=risk) if risk else audit(path, sample=0)
+    return [tuple(change) for change in found.fix(out).changes]
 
 
 def mined(world: Any, source: Any, first: int, path: Path) -> dict[tuple[str, str], bool]:
@@ -223,6 +224,7 @@ def main() -> None:
     parser.add_argument("--file", type=Path, default=None, help="a folder to keep the file in")
     parser.add_argument("--kind", choices=("jsonl", "parquet"), default="jsonl")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--risk", type=float, default=None, help="fix within this risk: every query is rated")
     parser.add_argument("--truth", action="store_true", help="the estimates against hidden judgments")
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("FOILS_DATA", "../shared/data")))
     a = parser.parse_args()
@@ -252,8 +254,8 @@ def main() -> None:
         for m in result["measures"]:
             print(f"- {m['name']}: {m['value']:.3f} ({m['low']:.3f}-{m['high']:.3f}); {m['note']}")
         out = folder / f"fixed-{path.name}"
-        changes, took = measured(repair, str(path), str(out))
-        print(f"\nfix, with the checks before it but for the search: {took}\n")
+        changes, took = measured(repair, str(path), str(out), a.risk)
+        print(f"\nfix{f' within {a.risk:g}' if a.risk else ', with the checks before it but for the search'}: {took}\n")
         for key, action, times in changes:
             print(f"- {times:,} {key}: {action}")
         again = audit(out, sample=0)

@@ -176,7 +176,7 @@ def new(data: Path, seeds: int) -> None:
     """Outside training, with the shipped coefficients; and with 20 judged queries."""
     names = ("semeval_cqa", "climate_fever", "noveleval2306", "trecdl19", "wikiqa")
     header = (
-        "| collection | scored · queries | relevant % | dense | BM25 | RRF4 | level 0 | 20 judged | predicted/true |"
+        "| | scored · queries | relevant % | dense | BM25 | RRF4 | z summed | level 0 | minus RRF4 | 20 judged | p/true |"
     )
     print(f"\nOutside training, judged candidates only: per-query AUC\n\n{header}\n|---{'|---' * 10}|")
     for n in names:

@@ -191,6 +191,8 @@ class Layers(nn.Module):
 def train(learner: nn.Module, examples: Examples, method: str, how: str, seed: int) -> None:
     """The same steps, rate and batches for every method; only rows and loss differ."""
     torch.manual_seed(seed)
+    # Mining may have changed it; on a busy machine threads that wait for each other take most of the time.
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     course = Course(examples, Shuffled(examples.own), BATCH, seed)
     ours = Objective(nn.Identity(), examples, course, Settings(effort="low").settled(), 0.05)
     ours.place("cpu")
@@ -341,7 +343,6 @@ def main() -> None:
     parser.add_argument("--how", choices=list(RATE), default="adapter")
     parser.add_argument("--cells", type=Path, default=Path("pays.jsonl"))
     args = parser.parse_args()
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     wanted = [
         Cell(name, labels, seed, args.folds, fold, method, args.how)
         for seed in args.seeds

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from foils.collection import Collection
@@ -28,11 +29,11 @@ def items(name: str, most: int = 0) -> list[Item]:
     pool = None
     for split in SPLITS:
         try:
-            collection = Collection.read(DATA / name, split=split)
+            collection = _read(name, split)
         except DataError:
             continue
         corpus, asked = collection.corpus, collection.queries["text"]
-        pool = pool or Pool.build(collection.passages.to_list())
+        pool = pool or Pool.build(collection.passages.to_list() if name != "xquad_en" else [])
         rows = list(collection.positives.select("query", "doc").iter_rows())
         texts = {d: passage(corpus, d) for d in {d for _, d in rows}}
         known: dict[int, list[int]] = {}
@@ -45,9 +46,18 @@ def items(name: str, most: int = 0) -> list[Item]:
             item = Item(asked[query], texts[doc], positives=others, language="en", pool=pool, place=(query, doc))
             found.setdefault((item.query, item.passage), item)
     if not found:
-        raise SystemExit(f"{DATA / name} cannot be read; run from the repository, or set FOILS_DATA")
+        raise SystemExit(f"{name} in {DATA} cannot be read; run from the repository, or set FOILS_DATA")
     ordered = sorted(found.values(), key=lambda i: i.draw("order", 2**62)) if most else list(found.values())
     return ordered[:most] if most else ordered
+
+
+def _read(name: str, split: str) -> Collection:
+    """A collection; ``xquad_en``: the English part of xquad_multi."""
+    if name != "xquad_en":
+        return Collection.read(DATA / name, split=split)
+    whole = Collection.read(DATA / "xquad_multi", split=split, relevant_from=2)
+    english = whole.queries["id"].str.starts_with("en-").to_numpy()
+    return replace(whole, positives=whole.positives.filter(english[whole.positives["query"].to_numpy()]))
 
 
 def _supported() -> set[tuple[str, str]]:

@@ -333,11 +333,16 @@ def test_subjects_that_cannot_be_are_refused(name, kind, error, message):
         subject(name, kind).check()
 
 
-def test_lsa_and_bm25_need_no_model(engine):
-    for name in ("lsa", "bm25"):
-        found = probe(subject(name), engine=engine)
-        assert len(found.answers[0].probes) == 600
-        assert {r.n for r in found.rows[0] if r.type != ALL} == {60}
+def test_the_shipped_probes_need_no_model(engine):
+    found = probe(subject("bm25"), engine=engine)
+    assert len(found.answers[0].probes) == 600
+    assert {r.n for r in found.rows[0] if r.type != ALL} == {60}
+
+
+def test_lsa_is_a_bi_encoder_without_a_model(engine):
+    found = ask(PAIRED, subject("lsa"), engine)
+    assert found.facts["kind"] == "bi-encoder"
+    assert np.isfinite(found.right).all()
 
 
 def test_a_report_holds_everything_as_plain_values(engine, tmp_path):

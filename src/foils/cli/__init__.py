@@ -16,6 +16,7 @@ from foils.cli.look import explain, methods, report
 from foils.cli.make import make
 from foils.cli.mine import mine
 from foils.cli.probe import probe
+from foils.cli.review import review
 from foils.cli.train import train
 from foils.errors import FoilsError
 
@@ -28,7 +29,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
-for verb in (mine, audit, make, judge, explain, report, export, train, evaluate, probe, methods):
+for verb in (mine, audit, make, judge, review, explain, report, export, train, evaluate, probe, methods):
     app.command()(verb)
 
 

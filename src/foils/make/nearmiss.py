@@ -14,6 +14,7 @@ from foils.make.values import ORDINALS, Quantity, number_word, spelled, units
 from foils.make.words import stem
 
 MENTIONS = 4
+KNOWN = 0.75
 ROMAN = ("", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X")
 
 
@@ -154,12 +155,8 @@ def admit(item: Item, group: tuple[Quantity, ...], reasons: Reasons) -> Found | 
         problem = "bound"
     if problem is None and (len(group) > MENTIONS or elsewhere(item, group)):
         problem = "value elsewhere"
-    if problem is None and route == "query" and gate.share(item, place) < gate.NEAR:
-        problem = "not aligned"
-    if problem is None and route == "query" and (definite(item, asked) or titled(item, spans)):
-        problem = "part of a name"
-    if problem is None and route == "query" and glued(item, first):
-        problem = "alias"
+    if problem is None and route == "query":
+        problem = incidental(item, first, place, spans, asked)
     if problem is not None:
         reasons.add(problem, first.text)
         return None
@@ -171,6 +168,19 @@ def admit(item: Item, group: tuple[Quantity, ...], reasons: Reasons) -> Found | 
     return gate.found(item, place, route, why, answer, elsewhere="no", bound="no", negator="no")
 
 
+def incidental(item: Item, first: Quantity, place: int, spans: list[Span], asked: list[Quantity]) -> str | None:
+    """Why a number of the query is not what the query turns on."""
+    if gate.share(item, place) < gate.NEAR:
+        return "not aligned"
+    if definite(item, asked) or titled(item, spans):
+        return "part of a name"
+    if glued(item, first):
+        return "alias"
+    if gate.heading(item, spans):
+        return "said elsewhere"
+    return "yes/no question" if gate.polar(item.question) and not first.label else None
+
+
 def definite(item: Item, asked: list[Quantity]) -> bool:
     """*the ten commandments*: the number belongs to the name of a thing that stays what it is."""
     before = (item.question.low[: q.span.start].rstrip() for q in asked if not (q.unit or q.sign or q.label))
@@ -178,10 +188,12 @@ def definite(item: Item, asked: list[Quantity]) -> bool:
 
 
 def titled(item: Item, spans: list[Span]) -> bool:
-    """A number in words with a capital inside a sentence: *My Two Dads*."""
+    """A number in words with a capital inside a sentence, or before a capital: *My Two Dads*, *50 Shades*."""
     for span in spans:
         start = item.text.sentence(span.start).start
         if item.passage[span.start].isupper() and re.search(r"\w", item.passage[start : span.start]):
+            return True
+        if re.match(r"\s[A-Z][a-z]", item.passage[span.end : span.end + 3]):
             return True
     return False
 
@@ -189,9 +201,14 @@ def titled(item: Item, spans: list[Span]) -> bool:
 def glued(item: Item, quantity: Quantity) -> bool:
     """A short name holds the number: *PFIC2* for type 2, *CDA II*."""
     value = int(quantity.value) if quantity.value < 100 and quantity.value == int(quantity.value) else 0
-    digits = rf"[A-Z][A-Za-z]+-?{value}\b" if value else r"(?!)"
+    digits = rf"[A-Z][A-Za-z]*-?{value}[A-Z]?\b" if value else r"(?!)"
     roman = rf"[A-Z]{{2,}}[\s-]{ROMAN[value]}\b" if 1 <= value < len(ROMAN) else r"(?!)"
-    return bool(re.search(rf"\b(?:{digits}|{roman})", item.passage))
+    if re.search(rf"\b(?:{digits}|{roman})", item.passage):
+        return True
+    # *LCHAD* for long-chain 3-hydroxyacyl-CoA dehydrogenase: the short name goes on without the number.
+    initials = [w.low[0] for w in item.question.words]
+    short = (m[0].lower() for m in re.finditer(r"\b[A-Z]{3,8}\b", item.passage))
+    return any(s[0] in initials and sum(c in initials for c in s) >= KNOWN * len(s) for s in short)
 
 
 def _expected(item: Item, group: tuple[Quantity, ...]) -> bool:

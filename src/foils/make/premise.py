@@ -15,7 +15,7 @@ from foils.make.edits import Edit, Span, apply, like
 from foils.make.flip import aligned, exchange, fixed, named, tied
 from foils.make.item import ANY, Found, Item, Kind, Made, Operator, Reasons, Refused, Side
 from foils.make.lexicon import mapping, words
-from foils.make.nearmiss import fresh, renumber
+from foils.make.nearmiss import fresh, renumber, titled
 from foils.make.negation import insertion, removal
 from foils.make.polarity import quantifiers
 from foils.make.sets import akin, another, group_of, members, replaced
@@ -89,7 +89,9 @@ class QueryNumber(Premise):
                 yield Refused("not aligned", number.text)
             elif number.bound or any(q.bound for q in said):
                 yield Refused("bound", number.text)
-            elif a_name(item, number):
+            elif not number.label and gate.polar(item.question):
+                yield Refused("yes/no question", number.text)
+            elif a_name(item, number) or (not number.label and titled(item, [q.span for q in said])):
                 yield Refused("part of a name", number.text)
             elif gate.negated(item.question, Span(0, len(item.query)), number.span.start):
                 yield Refused("negator before", number.text)

@@ -16,6 +16,12 @@ from foils.make.lexicon import mapping
 
 MENTIONS = 4
 LATEST = 2024
+RECURRING = re.compile(
+    r"\b(?:olympics?|games|cup|bowl|league|championships?|tournament|finals?|awards?|prize|oscars?|grammys?|emmys?"
+    r"|elections?|elected|season|series|census|population|budget|conference|summit|festival|race|draft|contest|pageant"
+    r"|champions?|president|minister|governor|mayor|king|queen|ceo|captain|coach|host|nominees?)\b",
+    re.IGNORECASE,
+)
 DECADE = re.compile(r"\b\d{3}0['’]?s\b|\bcentury\b", re.IGNORECASE)
 
 
@@ -63,14 +69,20 @@ class YearShift(Operator):
             return "answer"
         asked = [y for y in item.asked_years if any(g.value == y.value or inside(g, y) for g in group)]
         if asked:
+            # A year that only dates what has a name of its own changes nothing of what is told.
+            spanned = any(inside(g, y) for y in asked for g in group)
+            if not spanned and not RECURRING.search(item.query):
+                return ""
             return "query" if all(not y.link or y.link == group[0].link for y in asked) else ""
         if item.answer is not None or gate.asks(item.question) != "date":
             return ""
         first = group[0]
         if DECADE.search(item.passage):
             return ""
-        rivals = [y.span for y in item.years if y.value != first.value and y.span != first.partner]
-        return "expected" if gate.sole(item, first.span, rivals) and lone(item, first.value) else ""
+        # Another year may answer in words that the question does not hold: "took effect in 2016".
+        if any(y.value != first.value and y.span != first.partner for y in item.years):
+            return ""
+        return "expected" if gate.sole(item, first.span, ()) and lone(item, first.value) else ""
 
     def _problem(self, item: Item, group: Sequence[Year], route: str) -> str | None:
         if not route:
@@ -80,6 +92,9 @@ class YearShift(Operator):
             return problem
         if any(item.text.quoted(y.span.start, item.text.sentence(y.span.start)) for y in group):
             return "quoted"
+        spans = {y.span for y in group} | {y.partner for y in group}
+        if any(y.holds(group[0].value) and y.link == "range" and y.span not in spans for y in item.years):
+            return "value elsewhere"
         if any(y.link in ("between", "not", "circa", "ca", "c") for y in group):
             return "bound"
         if len({y.link for y in group}) > 1:

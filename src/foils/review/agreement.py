@@ -58,6 +58,7 @@ def agreements(book: Book) -> list[Agreement]:
     for one, other in combinations(said, 2):
         both = [row for row in said[one] if row in said[other]]
         if both:
-            a, b = [said[one][r] for r in both], [said[other][r] for r in both]
-            found.append(Agreement(one, other, len(both), sum(x == y for x, y in zip(a, b, strict=True)), cohen(a, b)))
+            left, right = [said[one][r] for r in both], [said[other][r] for r in both]
+            same = sum(x == y for x, y in zip(left, right, strict=True))
+            found.append(Agreement(one, other, len(both), same, cohen(left, right)))
     return found

@@ -74,6 +74,7 @@ class Book:
         query, doc = pairs.frame["query"].to_numpy(), pairs.frame["doc"].to_numpy()
         self._codes = query.astype(np.uint64) << np.uint64(32) | doc
         self._stamp: tuple[int, int] | None = None
+        self.verdicts = Verdicts()
         self._read()
 
     def standing(self, row: int) -> list[Said]:
@@ -111,7 +112,7 @@ class Book:
 
     def answered(self, by: str) -> list[int]:
         """Pairs with a standing answer of a person, the latest last."""
-        order = {}
+        order: dict[int, bool] = {}
         for row in self._turns.get(by, ()):
             order.pop(row, None)
             order[row] = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import urlencode
 
@@ -46,12 +46,12 @@ class State(NamedTuple):
     wanted: Filter | None = None
     left: int | None = None
 
-    @property
-    def back(self) -> str:
-        """The query string that leads to the same filter again."""
-        if self.wanted is None:
-            return ""
-        return urlencode({k: v for k, v in self.wanted._asdict().items() if v not in ("", Filter._field_defaults[k])})
+
+def address(wanted: Filter | None) -> str:
+    """The query string that leads to a filter; empty for the queue."""
+    if wanted is None:
+        return ""
+    return urlencode({k: v for k, v in wanted._asdict().items() if v != Filter._field_defaults[k]})
 
 
 class Last(NamedTuple):
@@ -67,7 +67,7 @@ def person(by: str) -> str:
     return by.removeprefix("human").removeprefix(":") or "you"
 
 
-def review(state: State, shown: Item | None, last: Last | None, choices: dict[str, Sequence[str]]) -> str:
+def review(state: State, shown: Item | None, last: Last | None, choices: Mapping[str, Sequence[str]]) -> str:
     """The page with the next pair."""
     body = _card(state, shown) if shown else _empty(state)
     title = f"{state.done + 1} of {state.budget}" if shown else "nothing left"
@@ -92,7 +92,7 @@ def _head(state: State) -> str:
     )
 
 
-def _filters(state: State, choices: dict[str, Sequence[str]]) -> str:
+def _filters(state: State, choices: Mapping[str, Sequence[str]]) -> str:
     wanted = state.wanted or Filter()
     menus = "".join(
         f'<label>{name.capitalize()}<select name="{name}"><option value="">any</option>'
@@ -120,7 +120,7 @@ def _card(state: State, shown: Item) -> str:
     positives = "".join(f"<li>{_passage(p, _marked(p, shown.query))}</li>" for p in shown.positives)
     known = "Known positive" if len(shown.positives) == 1 else "Known positives"
     left = f"<h3>{known}</h3><ul>{positives}</ul>" if positives else "<h3>No known positive</h3>"
-    back = f'<input type="hidden" name="back" value="{text(state.back)}">'
+    back = f'<input type="hidden" name="back" value="{text(address(state.wanted))}">'
     buttons = "".join(
         f'<button name="answer" value="{answer}" data-key="{KEYS[answer]}" class="{KEYS[answer]}">'
         f"{answer.capitalize()} <kbd>{KEYS[answer].upper()}</kbd></button>"
@@ -205,7 +205,7 @@ def _before(state: State, last: Last | None) -> str:
         '<section class="last" aria-labelledby="last"><h3 id="last">Your last decision</h3>'
         f'<p dir="auto"><b>{text(opening(shown.query, 140))}</b> {text(opening(shown.document, 220))}</p>'
         f'<p class="chips">{"".join(lines)}<span class="chip">{text(shown.fate)}</span></p>{note}'
-        f'<form method="post" action="/undo"><input type="hidden" name="back" value="{text(state.back)}">'
+        f'<form method="post" action="/undo"><input type="hidden" name="back" value="{text(address(state.wanted))}">'
         '<button class="plain" data-key="u">Undo <kbd>U</kbd></button></form></section>'
     )
 
@@ -241,8 +241,9 @@ def summary(state: State, agreed: Sequence[Agreement], counts: dict[str, dict[st
     )
     estimate = "unknown" if risk.estimate is None else share(risk.estimate, 1)
     body = (
-        f'<main class="summary"><p class="lead">An estimated {estimate} of {count(risk.selected)} selected negatives are '
-        f"false; people found {count(risk.found)} of them, which go when the run is selected again. {measured}</p>"
+        f'<main class="summary"><p class="lead">An estimated {estimate} of {count(risk.selected)} selected '
+        f"negatives are false; people found {count(risk.found)} of them, which go when the run is selected again. "
+        f"{measured}</p>"
         f'{tables}<form method="post" action="/person" class="row"><label>Who judges?<input name="person" '
         f'maxlength="40" value="{text(state.by.partition(":")[2])}"></label><button>Change</button></form>'
         '<p class="row"><a class="button" href="/verdicts.jsonl">Verdicts as JSONL</a>'

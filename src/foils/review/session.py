@@ -114,7 +114,8 @@ class Session:
             chosen = [row for row in waiting if book.draw(row, by)[0] == "chosen"]
             random = [row for row in waiting if book.draw(row, by)[0] != "chosen"]
             order = mixed(chosen, random, len(book.asked(by)) - len(waiting))
-            return next((r for r in order if r not in skipped), min(order, key=lambda r: _place(skipped, r)))
+            place = {row: i for i, row in enumerate(skipped)}
+            return min(order, key=lambda row: place.get(row, -1))
 
     def _first(self, wanted: Filter, by: str, skipped: dict[int, bool]) -> int | None:
         rows = self.lined_up(wanted)
@@ -253,7 +254,3 @@ class Session:
     def busy(self, name: str) -> bool:
         """Whether this is going on in the background: ``select``, or ``fill`` and a person."""
         return name in self._busy
-
-
-def _place(order: dict[int, bool], row: int) -> int:
-    return list(order).index(row)

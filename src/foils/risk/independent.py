@@ -30,8 +30,8 @@ def independent(verdicts: pl.DataFrame, filtered_by: Iterable[str]) -> Independe
 
     Measured on TREC DL 2019 with a GPT-4o judge that filtered: its own rate of what is left is 0 %, the truth 34 to
     39 % (``benchmarks/triage.py``): what it cannot see it cannot count. Two models of one kind may both speak, but they
-    err together more than chance would have it (both miss 15 % instead of 4.5 %), so their rate is called a lower
-    bound. Persons are the yardstick, and always independent.
+    err together more than chance would have it (both miss 12 % of the relevant instead of 3 %), so their rate is called
+    a lower bound. Persons are the yardstick, and always independent.
 
     Args:
         verdicts: a table with the column ``family`` (kinds of evidence joined by "+"), as ``Verdicts.frame``.
