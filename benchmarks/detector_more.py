@@ -7,7 +7,7 @@ Parts: depth, draws, evidence, unlabelled, new, runs, settings, time; without --
 Everything as in `detector.py`, level 0 unless said otherwise, coefficients without the collection that is measured.
 
 "new": collections outside training; only judged candidates are scored. For semeval_cqa and wikiqa, which took no part
-in building the detector, a positive drawn at random is known. "z summed" gives the six z-scores equal weights.
+in building the detector, a positive drawn at random is known. "z sum" gives the six z-scores equal weights.
 "settings": what was fixed by hand is varied one by one. "time": CPU seconds of each step, best of three, with
 LSA, its vectors cached.
 """
@@ -176,7 +176,7 @@ def new(data: Path, seeds: int) -> None:
     """Outside training, with the shipped coefficients; and with 20 judged queries."""
     names = ("semeval_cqa", "climate_fever", "noveleval2306", "trecdl19", "wikiqa")
     header = (
-        "| | scored · queries | relevant % | dense | BM25 | RRF4 | z summed | level 0 | minus RRF4 | 20 judged | p/true |"
+        "| | scored · queries | relevant % | dense | BM25 | RRF4 | z sum | level 0 | minus RRF4 | 20 judged | p/true |"
     )
     print(f"\nOutside training, judged candidates only: per-query AUC\n\n{header}\n|---{'|---' * 10}|")
     for n in names:

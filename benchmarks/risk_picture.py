@@ -26,12 +26,12 @@ class Bar(NamedTuple):
 
 
 def table(page: Path) -> dict[tuple[str, str, int], Bar]:
-    """(collection, way, risk) -> what came out."""
-    found = {}
+    """(collection, way, risk) -> what came out, by the first table of the section."""
+    found: dict[tuple[str, str, int], Bar] = {}
     for line in page.read_text(encoding="utf-8").splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if len(cells) == 11 and cells[0] in NAMES and cells[1] in ("promise", "no verdicts"):
-            found[cells[0], cells[1], int(cells[2])] = Bar(float(cells[5]), float(cells[6]))
+            found.setdefault((cells[0], cells[1], int(cells[2])), Bar(float(cells[5]), float(cells[6])))
     return found
 
 

@@ -104,8 +104,9 @@ def main() -> None:
     parser.add_argument("--batches", nargs="+", type=int, default=[32, 64])
     parser.add_argument("--repeats", type=int, default=7)
     args = parser.parse_args()
-    torch.set_num_threads(1)
     pairs = run()
+    # After mining, which may change it.
+    torch.set_num_threads(1)
     print(f"{describe()}\n\nCPU seconds, one thread, {NEGATIVES} negatives a row, mini-batches of {MINI}\n")
     print("| batch | ST step | foils step | ratio | ST loss part | foils loss part | added share of ST's step |")
     print("|---|---|---|---|---|---|---|")

@@ -212,10 +212,12 @@ def auc(query: NDArray[np.uint32], score: Floats, truth: Mask) -> float:
     return float(np.nanmean(per_query_auc(query, score, truth)))
 
 
-def fused(p: Floats, said: Ints, truth: Mask, group: Ints, levels: int) -> tuple[Floats, tuple[Answers, ...]]:
+def fused(
+    p: Floats, said: Ints, truth: Mask, group: Ints, levels: int, *, fitted: bool = True
+) -> tuple[Floats, tuple[Answers, ...]]:
     """Detector and judge together, how they go together measured on the other groups' pairs."""
     answers = tuple(
-        measured(said[group != k], truth[group != k].astype(np.float64), levels, p[group != k])
+        measured(said[group != k], truth[group != k].astype(np.float64), levels, p[group != k] if fitted else None)
         for k in range(group.max() + 1)
     )
     after = np.zeros(len(p))
@@ -235,6 +237,14 @@ def quality(query: NDArray[np.uint32], p: Floats, truth: Mask, said: dict[str, I
         both, _ = fused(p[there], s, y, group[there], levels)
         cells = (auc(q, p[there], y), auc(q, s.astype(np.float64), y), auc(q, both, y))
         print(f"| {name} | " + " | ".join(f"{c:.3f}" for c in cells) + " |", flush=True)
+    print("\n### trecdl19, UMBRELA GPT-4o: relevant %, of pairs that detector and judge together put between\n")
+    edges = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 0.8, 0.9, 1.0001)
+    print("| | " + " | ".join(f"{a:g} and {min(b, 1):g}" for a, b in pairwise(edges)) + " |\n" + "|---" * 9 + "|")
+    grades = said["umbrela_gpt4o"]
+    for way, known in (("Bayes", False), ("fitted", True)):
+        both, _ = fused(p, grades, truth, group, 4, fitted=known)
+        cells = [truth[(both >= a) & (both < b)] for a, b in pairwise(edges)]
+        print(f"| {way} | " + " | ".join(f"{100 * c.mean():.1f} ({len(c)})" for c in cells) + " |", flush=True)
     print("\n### trecdl19, promotion: probability of both, grade of UMBRELA GPT-4o, detector\n")
     print("| both | grade | detector | promoted | precision % | 95 % (queries redrawn) |\n|---|---|---|---|---|---|")
     grade = said["umbrela_gpt4o"]

@@ -14,6 +14,7 @@ from foils.errors import DataError, FoilsError
 from foils.outcome import given
 from foils.review import exchange, pages
 from foils.review.agreement import agreements
+from foils.review.differ import common
 from foils.review.item import item, records
 from foils.review.queue import Filter
 from foils.review.session import Session
@@ -139,6 +140,7 @@ class Doors:
     def __init__(self, session: Session, person: str) -> None:
         self.session, self.person = session, person
         self.made = records(session.folder)
+        self.dull = common(session.run.pairs.collection.corpus["text"].head(500))
         self._choices: tuple[Any, dict[str, list[str]]] | None = None
 
     def review(self, request: Request) -> Response:
@@ -151,11 +153,13 @@ class Doors:
         row = int(again) if again.isdecimal() else session.following(by, wanted)
         row = row if row is not None and session.names(row) else None
         state = self._state(by, wanted)
-        shown = None if row is None else item(session.run.pairs, row, self.made)
+        shown = None if row is None else item(session.run.pairs, row, self.made, self.dull)
         done = session.book.answered(by)
         last = None
         if done and (said := session.book.answer(done[-1], by)) is not None:
-            last = pages.Last(item(session.run.pairs, done[-1], self.made), said, session.others(done[-1], by))
+            last = pages.Last(
+                item(session.run.pairs, done[-1], self.made, self.dull), said, session.others(done[-1], by)
+            )
         return HTMLResponse(pages.review(state, shown, last, self.choices()))
 
     def summary(self, request: Request) -> Response:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterable
 from difflib import SequenceMatcher
 
 from foils.report.markup import matcher, text, words
@@ -35,14 +37,27 @@ def edited(before: str, after: str) -> str | None:
     return "".join(parts) + text(rest)
 
 
-def differing(query: str, positives: str, candidate: str) -> str:
+def common(texts: Iterable[str]) -> frozenset[str]:
+    """Words that stand in a fourth of the texts: marking them tells nothing, in any language."""
+    read = list(texts)
+    seen = Counter(word for raw in read for word in words(raw[:1000]))
+    return frozenset(word for word, n in seen.items() if n > max(3, 0.25 * len(read)))
+
+
+def differing(query: str, positives: str, candidate: str, dull: frozenset[str] = frozenset()) -> str:
     """A candidate with the words of the query marked, and underlined the numbers and names the positives lack.
+
+    Args:
+        query: its words are marked,
+        positives: the known ones, joined.
+        candidate: to be marked.
+        dull: words that are not.
 
     Example:
         >>> differing("bridge of Ostby", "The bridge opened in 1932.", "The old bridge of Lund opened in 1951.")
         'The old <mark>bridge</mark> <mark>of</mark> <u>Lund</u> opened in <u>1951</u>.'
     """
-    asked = matcher(words(query[:2000]))
+    asked = matcher(words(query[:2000]) - dull)
     known = words(positives)
     spans = [] if asked is None else [(m.start(), m.end(), "mark") for m in asked.finditer(candidate)]
     taken = {i for a, b, _ in spans for i in range(a, b)}

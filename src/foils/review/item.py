@@ -34,6 +34,7 @@ class Item:
         found: rank by source.
         scores: by column.
         p: probability of being relevant; null: none.
+        dull: words that stand in too many texts to be worth a mark.
     """
 
     row: int
@@ -50,15 +51,19 @@ class Item:
     found: dict[str, int] = field(default_factory=dict)
     scores: dict[str, float] = field(default_factory=dict)
     p: float | None = None
+    dull: frozenset[str] = frozenset()
 
 
-def item(pairs: Pairs, row: int, records: dict[str, dict[str, Any]] | None = None) -> Item:
+def item(
+    pairs: Pairs, row: int, records: dict[str, dict[str, Any]] | None = None, dull: frozenset[str] = frozenset()
+) -> Item:
     """Everything that the page shows of a row.
 
     Args:
         pairs: the table.
         row: of it.
         records: of made texts, by their ids.
+        dull: words that are not to be marked.
     """
     where, frame = pairs.collection, pairs.frame
     values = frame.row(row, named=True)
@@ -89,6 +94,7 @@ def item(pairs: Pairs, row: int, records: dict[str, dict[str, Any]] | None = Non
         found={s: values[f"rank.{s}"] for s in pairs.sources if values[f"rank.{s}"] is not None},
         scores={c: values[c] for c in pairs.scores if values[c] is not None},
         p=values["p_relevant"],
+        dull=dull,
     )
 
 

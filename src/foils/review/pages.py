@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import urlencode
 
-from foils.report.markup import matcher, table, text, words
+from foils.report.markup import marked, matcher, table, text, words
 from foils.review.agreement import Agreement
 from foils.review.book import ANSWERS, CANNOT_TELL, NOT_RELEVANT, RELEVANT, Said
 from foils.review.differ import differing, edited
@@ -117,7 +117,7 @@ def _filters(state: State, choices: Mapping[str, Sequence[str]]) -> str:
 
 def _card(state: State, shown: Item) -> str:
     query, candidate, legend = _texts(shown)
-    positives = "".join(f"<li>{_passage(p, _marked(p, shown.query))}</li>" for p in shown.positives)
+    positives = "".join(f"<li>{_passage(p, _marked(p, shown))}</li>" for p in shown.positives)
     known = "Known positive" if len(shown.positives) == 1 else "Known positives"
     left = f"<h3>{known}</h3><ul>{positives}</ul>" if positives else "<h3>No known positive</h3>"
     back = f'<input type="hidden" name="back" value="{text(address(state.wanted))}">'
@@ -154,15 +154,13 @@ def _texts(shown: Item) -> tuple[str, str, str]:
         if (edit := edited(origin, shown.document)) is not None:
             made = f"Made from a known positive: {text(shown.why)}." if shown.side and shown.why else ""
             return query, f'<p class="passage" dir="auto">{edit}</p>', made or "Marked: the edit of the known positive."
-    marks = differing(shown.query, " ".join(shown.positives), shown.document)
+    marks = differing(shown.query, " ".join(shown.positives), shown.document, shown.dull)
     legend = "<mark>words</mark> of the query · <u>numbers and names</u> that the positives lack"
     return query, _passage(shown.document, marks if len(shown.document) <= SHORT else None, shown), legend
 
 
-def _marked(raw: str, query: str) -> str | None:
-    from foils.report.markup import marked
-
-    return marked(raw, matcher(words(query[:2000]))) if len(raw) <= SHORT else None
+def _marked(raw: str, shown: Item) -> str | None:
+    return marked(raw, matcher(words(shown.query[:2000]) - shown.dull)) if len(raw) <= SHORT else None
 
 
 def _passage(raw: str, html: str | None = None, shown: Item | None = None) -> str:
@@ -172,7 +170,7 @@ def _passage(raw: str, html: str | None = None, shown: Item | None = None) -> st
     at = raw.rfind(" ", SHORT - 80, SHORT)
     at = at if at > 0 else SHORT
     known = " ".join(shown.positives) if shown else ""
-    first, rest = ((differing(shown.query, known, p) if shown else text(p)) for p in (raw[:at], raw[at:]))
+    first, rest = ((differing(shown.query, known, p, shown.dull) if shown else text(p)) for p in (raw[:at], raw[at:]))
     return (
         f'<p class="passage" dir="auto">{first} …</p><details><summary>{count(len(raw) - at)} more characters'
         f'</summary><p class="passage" dir="auto">{rest}</p></details>'
@@ -246,8 +244,8 @@ def summary(state: State, agreed: Sequence[Agreement], counts: dict[str, dict[st
         f"{measured}</p>"
         f'{tables}<form method="post" action="/person" class="row"><label>Who judges?<input name="person" '
         f'maxlength="40" value="{text(state.by.partition(":")[2])}"></label><button>Change</button></form>'
-        '<p class="row"><a class="button" href="/verdicts.jsonl">Verdicts as JSONL</a>'
-        '<a class="button" href="/argilla.json">Records for Argilla</a><a class="button" href="/">Go on judging</a></p>'
+        '<p class="row"><a class="button" href="/">Go on judging</a><a class="button" href="/verdicts.jsonl">'
+        'Verdicts as JSONL</a><a class="button" href="/argilla.json">Records for Argilla</a></p>'
         "</main>"
     )
     return page(f"Summary · {state.title}", _head(state) + body)
