@@ -145,8 +145,13 @@ def test_a_decision_that_cannot_be_written_is_not_taken(tmp_path):
     (tmp_path / VERDICTS).mkdir()
     with pytest.raises((DataError, OSError)):
         book.decide(2, ANNA, RELEVANT)
-    with pytest.raises(DataError, match="is no decision"):
-        small(tmp_path / "..").decide(99, ANNA, RELEVANT)
+
+
+def test_only_answers_on_rows_that_exist_are_decisions(tmp_path):
+    for row, answer in ((99, RELEVANT), (-1, RELEVANT), (1, "perhaps")):
+        with pytest.raises(DataError, match="is no decision"):
+            small(tmp_path).decide(row, ANNA, answer)
+    assert not (tmp_path / VERDICTS).exists()
 
 
 # --- agreement
@@ -375,7 +380,7 @@ def test_verdicts_of_other_texts_are_left_out(run, tmp_path):
     assert exchange.take(book, tmp_path / "v") == (1, 0, 2)
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.4", "example.org", "::", "", "127.0.0.1.example.org"])
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.4", "example.org", "::", "", "127.0.0.1.example.org"])  # noqa: S104
 def test_other_machines_are_never_served(host):
     with pytest.raises(RecipeError, match="this machine only"):
         check(host)

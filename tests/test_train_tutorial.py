@@ -12,7 +12,7 @@ import tiny
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
-# 60 of the 300 questions, and batches that a test can wait for.
+# 220 of the 300 questions, and batches that a test can wait for.
 SMALL = {"foils train": " --batch 16 --length 32 --device cpu"}
 
 

@@ -95,15 +95,17 @@ class QueryNumber(Premise):
                 yield Refused("part of a name", number.text)
             elif gate.negated(item.question, Span(0, len(item.query)), number.span.start):
                 yield Refused("negator before", number.text)
-            elif (new := fresh(item, number, f"{self.name}{self.seed}")) is None or ordinal(item, number, new):
+            elif (new := fresh(item, number, f"{self.name}{self.seed}")) is None or ordinal(
+                item, number, new, anywhere=True
+            ):
                 yield Refused("no new value", number.text)
             else:
                 edits = renumber(item.query, number, new, self.name)
                 yield Change(edits, places[0], number.text, edits[-1].new)
 
 
-def ordinal(item: Item, number: Quantity, value: float) -> list[int]:
-    """Where the passage says *second season* for the query's *season 2*."""
+def ordinal(item: Item, number: Quantity, value: float, *, anywhere: bool = False) -> list[int]:
+    """Where the passage says *second season* for the query's *season 2*, or *second* at all."""
     if not number.label or value not in range(1, len(ORDINALS) + 1):
         return []
     whole = int(value)
@@ -111,7 +113,8 @@ def ordinal(item: Item, number: Quantity, value: float) -> list[int]:
     text = item.text
     if not forms & text.vocabulary:
         return []
-    return [w.start for n, w in enumerate(text.words) if w.low in forms and number.label in text.roots[n + 1 : n + 3]]
+    hits = [(n, w) for n, w in enumerate(text.words) if w.low in forms]
+    return [w.start for n, w in hits if anywhere or number.label in text.roots[n + 1 : n + 3]]
 
 
 def a_name(item: Item, number: Quantity) -> bool:

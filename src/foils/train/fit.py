@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -144,9 +145,8 @@ def _check(settings: Settings, schedules: Sequence[Schedule]) -> None:
             raise RecipeError(f"{', '.join(wrong)}: for retrievers only; a reranker has no vectors")
     if settings.loss == "adore" and (names or settings.lora or settings.batches != "shuffled"):
         raise RecipeError("loss adore finds its own negatives at every step: use it without schedules, lora, batches")
-    world = torch.distributed.is_available() and torch.distributed.is_initialized()
     alone = sorted(s.name for s in schedules if s.alone)
-    if world and torch.distributed.get_world_size() > 1 and alone:
+    if _world() > 1 and alone:
         raise RecipeError(f"{', '.join(alone)}: keeps notes on every row, which works on one device only")
 
 
@@ -163,9 +163,8 @@ def _prepare(run: Run, settings: Settings) -> _Parts:
 
 
 def _world() -> int:
-    from accelerate import PartialState
-
-    return int(PartialState().num_processes)
+    """How many processes train together, as torchrun and accelerate tell them."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def _objective(learner: Any, parts: _Parts, settings: Settings, schedules: Sequence[Schedule]) -> Objective:
@@ -278,6 +277,8 @@ def _begin(folder: Path, key: str, *, overwrite: bool) -> bool:
     if done.is_file() and json.loads(done.read_text(encoding="utf-8")).get("key") == key and not overwrite:
         return True
     ours = mark.is_file() and mark.read_text(encoding="utf-8") == key
+    if int(os.environ.get("RANK", "0")):
+        return False  # the first process looks after the folder
     if folder.is_dir() and any(folder.iterdir()) and not ours:
         if not overwrite:
             what = "another training" if done.is_file() or mark.is_file() else "other files"

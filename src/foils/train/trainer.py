@@ -81,7 +81,8 @@ class _Steps:
 
     def _save_rng_state(self, output_dir: str) -> None:
         super()._save_rng_state(output_dir)  # type: ignore[misc]
-        torch.save(self.control_state(), Path(output_dir) / STATE)
+        if self.args.process_index == 0:
+            torch.save(self.control_state(), Path(output_dir) / STATE)
 
 
 class RetrieverTrainer(_Steps, SentenceTransformerTrainer):
@@ -197,7 +198,6 @@ def arguments(settings: Settings, work: Path, steps: int, device: str | None) ->
         use_cpu=device == "cpu",
         bf16=gpu and torch.cuda.is_bf16_supported(),
         dataloader_pin_memory=gpu,
-        ddp_find_unused_parameters=False,
     )
 
 
