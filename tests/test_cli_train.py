@@ -72,6 +72,21 @@ def test_a_process_that_is_killed_continues_to_the_same_bytes(made, tmp_path):
     assert files[0] == files[1]
 
 
+@pytest.mark.slow
+def test_two_processes_train_one_model(made, tmp_path):
+    """As on two devices: each has its own rows, and the documents of both as negatives."""
+    run, encoder, _ = made
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "29713"]
+    options = (*SHORT, "--set", "rate=1e-3", "--json")
+    program = [*launch, *command(run, "--model", encoder, "-o", tmp_path / "m", *options)[1:]]
+    done = subprocess.run(program, capture_output=True, text=True, env=ENVIRONMENT, check=False)
+    assert done.returncode == 0, done.stderr
+    (result,) = [json.loads(found) for found in [done.stdout]]
+    alone = json.loads(train(run, "--model", encoder, "-o", tmp_path / "n", *options).stdout)
+    assert result["steps"] == pytest.approx(alone["steps"] / 2, abs=1)
+    assert len(result["history"]) == 4
+
+
 def test_a_reranker_is_trained_as_one(made, tmp_path):
     from sentence_transformers import CrossEncoder
 

@@ -16,6 +16,7 @@ from foils.models.lsa import Lsa
 from foils.recipes import Plan
 from foils.run import Run
 from foils.train import fit, schedule
+from foils.train.schedules import named
 from foils.train.settings import Settings
 
 ALMANAC = Path(__file__).parent.parent / "examples" / "almanac"
@@ -101,7 +102,7 @@ def test_a_killed_training_continues_to_the_same_weights(run, models, tmp_path, 
     model = models[settings.kind]
 
     def go(folder):
-        made = [schedule.named(n, o) for n, o in schedules]
+        made = [named(n, o) for n, o in schedules]
         return fit.train(run, model, tmp_path / folder, settings, schedules=made, device="cpu")
 
     whole = go("whole")
@@ -198,7 +199,7 @@ def test_adore_trains_the_query_side_only(run, models, tmp_path):
 
 def test_retriever_and_ranker_in_turns(run, models, tmp_path):
     settings = Settings(**FAST.facts() | {"loss": "ar2", "epochs": 1, "batch": 8})
-    made = [schedule.named("ar2", {"ranker": models["reranker"], "every": "6", "steps_ranker": "2", "pool": "5"})]
+    made = [named("ar2", {"ranker": models["reranker"], "every": "6", "steps_ranker": "2", "pool": "5"})]
     done = fit.train(run, models["retriever"], tmp_path / "m", settings, schedules=made, device="cpu")
     assert not equal(models["retriever"], done.folder) or done.kept == 0
     assert len(done.history) > 1
@@ -327,7 +328,7 @@ def test_out_of_memory_says_what_fits(run, models, tmp_path, monkeypatch, kind):
     ],
 )
 def test_settings_that_cannot_work_are_refused_before_a_model_loads(run, models, tmp_path, given, schedules, message):
-    made = [schedule.named(n, {}) for n in schedules]
+    made = [named(n, {}) for n in schedules]
     refuse(run, models[given.get("kind", "retriever")], tmp_path, message, Settings(**given), made, RecipeError)
     assert not (tmp_path / "m").exists()
 

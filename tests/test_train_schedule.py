@@ -7,7 +7,7 @@ import torch
 
 from build import collection, scored
 from foils.errors import RecipeError
-from foils.train import schedule
+from foils.train import schedules
 from foils.train.batches import Shuffled
 from foils.train.examples import Course, Examples
 from foils.train.objective import Objective, assemble
@@ -157,4 +157,4 @@ def test_proven_negatives_are_never_replaced():
 )
 def test_options_that_cannot_work(name, options, message):
     with pytest.raises(RecipeError, match=message):
-        schedule.named(name, options)
+        schedules.named(name, options)

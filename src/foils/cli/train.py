@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import asdict
 from enum import StrEnum
@@ -64,7 +65,7 @@ def train(
     _check_installed()
     from foils.run import Run
     from foils.train.fit import train as fit
-    from foils.train.schedule import named as schedule
+    from foils.train.schedules import named as schedule
     from foils.train.settings import Settings, parse
 
     given: dict[str, Any] = {"effort": effort.value, "kind": kind.value, "loss": loss, "lora": lora, "seed": seed}
@@ -76,9 +77,14 @@ def train(
     chosen = Settings(**given)
     chosen.settled()
     made = [schedule(name, dotted.get(name, {})) for name in schedules]
+    # Of several processes on several devices the first one speaks.
+    follower = os.environ.get("RANK", "0") != "0"
+    quiet = quiet or follower
     opened = Run.open(run)
     say(quiet, repr(opened.pairs.collection))
     done = fit(opened, model, out, chosen, schedules=made, device=device or None, overwrite=overwrite, quiet=quiet)
+    if follower:
+        return
     if as_json:
         print_json(asdict(done))
     else:

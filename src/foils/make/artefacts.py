@@ -18,6 +18,7 @@ from foils.make.view import Text
 
 LIMIT = 0.60
 LEAST = 10
+AROUND = 25
 
 
 class GiveAway(NamedTuple):
@@ -175,11 +176,21 @@ def balanced(cases: Sequence[tuple[Item, Made]], slack: float = 0.1, least: int 
 
 
 def _shifted(made: Made) -> dict[tuple[str, str], int]:
-    """Words and numbers that the edits add (1) and take away (-1), by side."""
+    """Words, numbers and pairs of words that the edits add (1) and take away (-1), by side.
+
+    Pairs, since a subject that many queries ask about would be changed the same way each time: *acute myeloid*.
+    """
     if made.kind == "deletion":
         return {}
     change: Counter[str] = Counter()
-    for edit in made.edits:
-        change.update({w.low for w in Text(edit.new).words})
-        change.subtract({w.low for w in Text(edit.old).words})
+    for edit in inverse(made.edits):
+        before, after = made.text[max(0, edit.start - AROUND) : edit.start], made.text[edit.end : edit.end + AROUND]
+        # The inverse edit brings the old words back: what it puts in is what was taken away.
+        change.update(_runs(f"{before}{edit.old}{after}"))
+        change.subtract(_runs(f"{before}{edit.new}{after}"))
     return {(made.side, w): (c > 0) - (c < 0) for w, c in change.items() if c}
+
+
+def _runs(text: str) -> list[str]:
+    low = _words(text)
+    return [*low, *(" ".join(p) for p in pairwise(low))]

@@ -74,7 +74,8 @@ COMPARED = "more|less|fewer|greater|higher|lower|older|younger|longer|shorter|la
 BOUND = re.compile(
     rf"(?:\b(?:at least|at most|(?:{COMPARED}) than|up to|over|under|above|below|exceeding|exceeds?|minimum of|"
     r"maximum of|in excess of|past|last|first|next|previous|another|additional|top|as (?:many|much|few|little) as|"
-    r"(?:under|over|above|below) the age of|between|between \S+(?: \w+)? and|from|within|until|to|or|not|only|nearly|almost|every|per|\d and)|[<>≤≥±])"
+    r"(?:under|over|above|below) the age of|"
+    r"between|between \S+(?: \w+)? and|from|within|until|to|or|not|only|nearly|almost|every|per|\d and)|[<>≤≥±])"
     r"\s*[$£€]?\s*$",
     re.IGNORECASE,
 )

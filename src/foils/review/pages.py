@@ -88,7 +88,7 @@ def _head(state: State) -> str:
         f"<div><dt>False among {count(risk.selected)} negatives</dt>"
         f"<dd>{estimate}<small> estimated{found}</small></dd></div></dl>"
         '<nav aria-label="Pages"><a href="/summary">Summary</a>'
-        f'<form method="post" action="/select"><button {spare}>Select again</button></form></nav></header>{notes}'
+        f'<form method="post" action="/select"><button {spare}>Select again</button></form></nav>{notes}</header>'
     )
 
 
@@ -106,12 +106,12 @@ def _filters(state: State, choices: Mapping[str, Sequence[str]]) -> str:
     found = "" if state.left is None else f'<p class="sub">{plural(state.left, "pair")}, nearest to one half first</p>'
     queue = '<a class="button" href="/">Back to the queue</a>' if state.wanted is not None else ""
     return (
-        f'<details class="filters"{" open" if state.wanted is not None else ""}><summary>Filter and search</summary>'
+        f'<div role="search"><details class="filters"{" open" if state.wanted is not None else ""}><summary>Filter and search</summary>'
         f'<form method="get" action="/">{menus}'
         f'<label>Probability from<input name="low" type="number" min="0" max="1" step="any" value="{wanted.low:g}">'
         f'</label><label>to<input name="high" type="number" min="0" max="1" step="any" value="{wanted.high:g}"></label>'
         f'<label>Search <kbd>/</kbd><input name="search" type="search" data-key="/" value="{text(wanted.search)}">'
-        f"</label><button>Show</button>{queue}</form>{found}</details>"
+        f"</label><button>Show</button>{queue}</form>{found}</details></div>"
     )
 
 
