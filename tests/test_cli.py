@@ -126,7 +126,7 @@ def test_ctrl_c_ends_with_130_and_the_same_command_continues(run, tmp_path):
     started.send_signal(signal.SIGINT)
     _, errors = started.communicate()
     assert started.returncode == 130, errors
-    assert errors.strip() == "foils: interrupted; the same command continues where it stopped"
+    assert errors.strip() == "foils: interrupted; give the same command again, what was finished is kept"
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
     for name in ("pairs.parquet", "report.html", "manifest.json"):
         assert (tmp_path / "r" / name).read_bytes() == (run / name).read_bytes()

@@ -61,6 +61,7 @@ def page(browser):
 def begin(page, address: str) -> None:
     page.goto(address)
     page.wait_for_selector("form.decide")
+    page.wait_for_load_state()  # the script of the keys runs after the page is read
 
 
 def press(page, key: str) -> tuple[str, str]:

@@ -78,7 +78,7 @@ def cet(plan: Plan) -> Recipe:
 
 
 def pu_sar(plan: Plan) -> Recipe:
-    """Takes the hardest, weighed by a model learned from the positives and the unlabelled alone; fails on most data.
+    """Takes the hardest, weighed by a model learned from positives and unlabelled alone; worse than the detector.
 
     The weight is 1 - P(relevant), lower than with the paper's correction by the propensity, which ``PuSar`` makes
     where a table has a propensity column.

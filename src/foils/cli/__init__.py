@@ -46,10 +46,10 @@ def main() -> None:
         sys.stderr.write(f"foils: {error}\n")
         sys.exit(1)
     except Interrupted:
-        sys.stderr.write("foils: interrupted; the same command continues where it stopped\n")
+        sys.stderr.write("foils: interrupted; give the same command again, what was finished is kept\n")
         sys.exit(130)
     except MemoryError:
-        sys.stderr.write("foils: out of memory; mine with a smaller --depth, or split the queries\n")
+        sys.stderr.write("foils: out of memory; take fewer queries or documents at a time (mine: a smaller --depth)\n")
         sys.exit(1)
 
 

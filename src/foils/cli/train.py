@@ -64,7 +64,7 @@ def train(
     named = {"epochs": epochs, "batch": batch, "mini_batch": mini_batch, "negatives": negatives, "length": length}
     _check_installed()
     from foils.run import Run
-    from foils.train.fit import train as fit
+    from foils.train import fit
     from foils.train.schedules import named as schedule
     from foils.train.settings import Settings, parse
 
@@ -75,14 +75,16 @@ def train(
         raise RecipeError(f"--set {', '.join(twice)}: has an option of its own; give it once, there")
     given |= {k: v for k, v in named.items() if v is not None} | {k: parse(k, v) for k, v in plain.items()}
     chosen = Settings(**given)
-    chosen.settled()
     made = [schedule(name, dotted.get(name, {})) for name in schedules]
+    fit.check(chosen.settled(), made)
     # Of several processes on several devices the first one speaks.
     follower = os.environ.get("RANK", "0") != "0"
     quiet = quiet or follower
     opened = Run.open(run)
     say(quiet, repr(opened.pairs.collection))
-    done = fit(opened, model, out, chosen, schedules=made, device=device or None, overwrite=overwrite, quiet=quiet)
+    done = fit.train(
+        opened, model, out, chosen, schedules=made, device=device or None, overwrite=overwrite, quiet=quiet
+    )
     if follower:
         return
     if as_json:

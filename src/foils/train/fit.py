@@ -91,7 +91,7 @@ def train(
     settings = (settings or Settings()).settled()
     for schedule in schedules:
         schedule.check()
-    _check(settings, schedules)
+    check(settings, schedules)
     load.check(model, settings)
     folder = Path(out)
     parts = _prepare(run, settings)
@@ -131,8 +131,16 @@ class _Parts:
     rows: Any
 
 
-def _check(settings: Settings, schedules: Sequence[Schedule]) -> None:
-    """What settings and schedules rule out together, known without a model."""
+def check(settings: Settings, schedules: Sequence[Schedule]) -> None:
+    """What settings and schedules rule out together, known without run and model.
+
+    Args:
+        settings: settled.
+        schedules: of the training.
+
+    Raises:
+        RecipeError: they do not go together.
+    """
     names = {s.name for s in schedules}
     if settings.loss not in LOSSES and settings.loss not in TAUGHT:
         raise RecipeError(f"no loss is called {settings.loss!r}; one of {', '.join((*LOSSES, *TAUGHT))}")
