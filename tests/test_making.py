@@ -9,8 +9,10 @@ import pytest
 from foils import made as marked
 from foils import making, recipes
 from foils.collection import build
+from foils.engine import Local
 from foils.errors import DataError, RecipeError
 from foils.folder import Folder
+from foils.judging import select
 from foils.making import Wish, make_into, passage
 from foils.run import Run, mine
 from foils.writers import FORMATS, export
@@ -282,3 +284,12 @@ def test_aside_and_back(run):
     assert rows.height + bare.frame.height == run.pairs.frame.height
     assert marked.back(bare, rows).frame.equals(run.pairs.frame)
     assert making.STEP == "make"
+
+
+def test_selecting_again_leaves_made_negatives_alone(run):
+    typed = run.pairs.negatives().filter(pl.col("kind").is_not_null()).height
+    assert typed > 0
+    after = select(run, Local(), risk=0.02).pairs.negatives()
+    assert after.filter(pl.col("kind").is_not_null()).height == typed
+    mined = after.filter(pl.col("kind").is_null())["p_relevant"]
+    assert mined.len() == 0 or mined.mean() <= 0.02

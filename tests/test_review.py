@@ -20,16 +20,17 @@ from foils.collection import Collection
 from foils.engine import Local
 from foils.errors import DataError, RecipeError
 from foils.judging import select
+from foils.making import Wish, make_into
 from foils.models.lsa import Lsa
 from foils.pairs import Pairs
 from foils.protocols import Verdict
 from foils.recipes import Plan as Recipes
 from foils.recipes import default
-from foils.review import Plan, check, exchange
+from foils.review import Plan, check, exchange, pages
 from foils.review.agreement import agreements, cohen
 from foils.review.book import CANNOT_TELL, NOT_RELEVANT, RELEVANT, Book
 from foils.review.differ import common, differing, edited
-from foils.review.item import item
+from foils.review.item import item, records
 from foils.review.queue import Filter, matching, mixed
 from foils.review.session import Session
 from foils.run import VERDICTS, Run, mine
@@ -302,6 +303,23 @@ def test_near_copies_show_their_edit_and_others_what_is_their_own():
         "what is the height", "It is 5 m. The height.", "The height is 9 m in Lund.", common(["is the"] * 9)
     )
     assert html == "The <mark>height</mark> is <u>9</u> m in <u>Lund</u>."
+
+
+def test_made_negatives_show_their_edit_on_either_side(run):
+    made = make_into(run, Wish(side="both", quota=0.3)).run
+    known, sides = records(made.folder), set()
+    frame = made.pairs.frame.with_row_index("row").filter(pl.col("rank.made").is_not_null() & ~pl.col("positive"))
+    assert frame.height > 20
+    state = pages.State("run", ANNA, 0, 10, Session(made, Local()).risk(ANNA))
+    for row in frame["row"].to_list()[:60]:
+        shown = item(made.pairs, row, known)
+        page = pages.review(state, shown, None, {})
+        changed = re.search(
+            "<h2.*?</h2>" if shown.side == "query" else '<section class="candidate".*?</section>', page, re.S
+        )
+        assert re.search("<(ins|del)>", changed.group())
+        sides.add(shown.side)
+    assert sides == {"document", "query"}
 
 
 @given(st.text(), st.text(), st.text())

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import polars as pl
 
+from foils import made
 from foils.ledger import Entry
 from foils.limits import Deepen
 from foils.outcome import demote
@@ -33,7 +34,8 @@ def recut(run: Run, verdicts: Verdicts, engine: Engine, recipe: Recipe | None = 
         FoilsError: the recipe needs something that a finished run does not hold.
     """
     chosen = recipe or run.recipe
-    pairs = verdicts.mark(undone(run.pairs))
+    # Made negatives rest on proof: no rule judges them, no sampler draws them.
+    pairs, typed = made.aside(verdicts.mark(undone(run.pairs)))
     known: dict[str, list[Entry]] = {}
     for line in run.ledger.entries:
         known.setdefault(line.step, []).append(line)
@@ -48,7 +50,7 @@ def recut(run: Run, verdicts: Verdicts, engine: Engine, recipe: Recipe | None = 
         pairs = step(pairs, engine)
         done = entry(step, before, pairs, time.monotonic() - start)
         ledger = replace(ledger, entries=(*ledger.entries, done))
-    return Run(pairs, chosen, ledger, run.folder)
+    return Run(made.back(pairs, typed), chosen, ledger, run.folder)
 
 
 def undone(pairs: Pairs) -> Pairs:

@@ -70,7 +70,7 @@ def train(
 
     given: dict[str, Any] = {"effort": effort.value, "kind": kind.value, "loss": loss, "lora": lora, "seed": seed}
     plain, dotted = _settings(settings, schedules)
-    twice = sorted(set(plain) & ({k for k, v in named.items() if v is not None} | set(given)))
+    twice = sorted(set(plain) & (set(named) | set(given)))
     if twice:
         raise RecipeError(f"--set {', '.join(twice)}: has an option of its own; give it once, there")
     given |= {k: v for k, v in named.items() if v is not None} | {k: parse(k, v) for k, v in plain.items()}

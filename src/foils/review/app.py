@@ -8,10 +8,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-import polars as pl
-
 from foils.errors import DataError, FoilsError
-from foils.outcome import given
 from foils.review import exchange, pages
 from foils.review.agreement import agreements
 from foils.review.differ import common
@@ -257,14 +254,9 @@ class Doors:
         """What filters can be set to, for the run as it is."""
         pairs = self.session.run.pairs
         if self._choices is None or self._choices[0] is not pairs:
-            frame = pairs.frame.filter(~given())
-            kinds, fates = (
-                frame[c].unique().drop_nulls().cast(pl.String).sort().to_list() for c in ("kind", "dropped")
-            )
-            self._choices = (
-                pairs,
-                {"kind": ["found", *kinds], "fate": ["selected", *fates], "source": list(pairs.sources)},
-            )
+            fates, kinds = set(pairs.counts()) - {"positive", "selected"}, pairs.frame["kind"].unique().drop_nulls()
+            known = {"kind": ["found", *sorted(kinds.cast(str))], "fate": ["selected", *sorted(fates)]}
+            self._choices = pairs, known | {"source": list(pairs.sources)}
         return self._choices[1]
 
 

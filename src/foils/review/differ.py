@@ -15,8 +15,13 @@ _TOKEN = re.compile(r"\s+|\w+|[^\w\s]")
 _SPECIFIC = re.compile(r"\w*\d\w*|(?<=[^\s.!?…:\"'(]\s)[^\W\d_a-z][\w'’-]*[\w]")
 
 
-def edited(before: str, after: str) -> str | None:
+def edited(before: str, after: str, near: float = NEAR) -> str | None:
     """The second text with what was deleted from and inserted into the first; null if they are no near copies.
+
+    Args:
+        before: a text.
+        after: another.
+        near: share of words in common from which they are; 0 for a text that was made from the first.
 
     Example:
         >>> edited("It is open in June.", "It is not open in May.")
@@ -24,7 +29,7 @@ def edited(before: str, after: str) -> str | None:
     """
     old, new = _TOKEN.findall(before)[:TOKENS], _TOKEN.findall(after)[:TOKENS]
     match = SequenceMatcher(None, old, new, autojunk=False)
-    if not old or not new or match.quick_ratio() < NEAR or match.ratio() < NEAR:
+    if not old or not new or match.quick_ratio() < near or match.ratio() < near:
         return None
     parts = []
     for kind, a, b, c, d in match.get_opcodes():

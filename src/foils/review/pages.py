@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from foils.report.markup import marked, matcher, table, text, words
 from foils.review.agreement import Agreement
 from foils.review.book import ANSWERS, CANNOT_TELL, NOT_RELEVANT, RELEVANT, Said
-from foils.review.differ import differing, edited
+from foils.review.differ import NEAR, differing, edited
 from foils.review.item import Item
 from foils.review.queue import Filter
 from foils.review.session import Risk
@@ -103,10 +103,11 @@ def _filters(state: State, choices: Mapping[str, Sequence[str]]) -> str:
         + "</select></label>"
         for name, values in choices.items()
     )
+    opened = " open" if state.wanted is not None else ""
     found = "" if state.left is None else f'<p class="sub">{plural(state.left, "pair")}, nearest to one half first</p>'
     queue = '<a class="button" href="/">Back to the queue</a>' if state.wanted is not None else ""
     return (
-        f'<div role="search"><details class="filters"{" open" if state.wanted is not None else ""}><summary>Filter and search</summary>'
+        f'<div role="search"><details class="filters"{opened}><summary>Filter and search</summary>'
         f'<form method="get" action="/">{menus}'
         f'<label>Probability from<input name="low" type="number" min="0" max="1" step="any" value="{wanted.low:g}">'
         f'</label><label>to<input name="high" type="number" min="0" max="1" step="any" value="{wanted.high:g}"></label>'
@@ -146,12 +147,12 @@ def _card(state: State, shown: Item) -> str:
 
 def _texts(shown: Item) -> tuple[str, str, str]:
     """Query and candidate as HTML, and what the marks mean."""
-    if shown.side == "query" and (edit := edited(shown.source, shown.query)):
+    if shown.side == "query" and (edit := edited(shown.source, shown.query, 0)):
         return edit, _passage(shown.document), "The query was made: what changed in it is marked."
     query = text(shown.query)
     near = [shown.source] if shown.side == "document" else list(shown.positives[:1])
     for origin in near:
-        if (edit := edited(origin, shown.document)) is not None:
+        if (edit := edited(origin, shown.document, 0 if shown.side else NEAR)) is not None:
             made = f"Made from a known positive: {text(shown.why)}." if shown.side and shown.why else ""
             return query, f'<p class="passage" dir="auto">{edit}</p>', made or "Marked: the edit of the known positive."
     marks = differing(shown.query, " ".join(shown.positives), shown.document, shown.dull)

@@ -133,7 +133,7 @@ def matching(pairs: Pairs, wanted: Filter) -> Rows:
         pairs: the table.
         wanted: by what.
     """
-    where, kind, fate = ~given(), pl.col("kind").cast(pl.String), pl.col("dropped").cast(pl.String)
+    where, kind, fate = ~given(), pl.col("kind"), pl.col("dropped")
     if wanted.kind:
         where &= kind.is_null() if wanted.kind == "found" else kind == wanted.kind
     if wanted.fate:
