@@ -1,22 +1,26 @@
 """Recipes as TOML: out, in, and overridden."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from foils import recipe_file, recipes
 from foils.errors import RecipeError
+from foils.judges.answer import AnswerJudge
 from foils.models.lsa import Lsa
 from foils.recipes import Plan
 from foils.select import Quota, SimAns, Top
 from foils.steps import Recipe
 
 PLAN = Plan(encoders=(("lsa", Lsa()),), column="links")
+RICH = replace(PLAN, encoders=(*PLAN.encoders, ("frozen", Lsa())), judge=AnswerJudge())
 
 
 @pytest.mark.parametrize("name", sorted(recipes.RECIPES))
 def test_every_named_recipe_checks_and_survives_its_file(name):
-    recipe = recipes.named(name, PLAN)
+    recipe = recipes.named(name, RICH)
     recipe.check()
     again = recipe_file.loads(recipe_file.dumps(recipe))
     assert again == recipe

@@ -21,7 +21,10 @@ playwright = pytest.importorskip("playwright.sync_api", reason="the python packa
 pytest.importorskip("uvicorn", reason="the extra review is not installed")
 
 ALMANAC = Path(__file__).parent.parent / "examples" / "almanac"
-pytestmark = pytest.mark.filterwarnings("default::ResourceWarning", "default::pytest.PytestUnraisableExceptionWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("default::ResourceWarning", "default::pytest.PytestUnraisableExceptionWarning"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from foils.errors import JudgeError
 from foils.models.questions import NOT_ASKED
 from foils.pairs import Pairs
 from foils.protocols import Engine, Judge, Verdict
-from foils.verdicts import Draw, Verdicts
+from foils.verdicts import Draw, Verdicts, undone
 
 Rows = NDArray[np.uint32]
 BATCH = 64
@@ -98,8 +98,8 @@ class Desk:
 
 
 def unanswered() -> pl.Expr:
-    """True for rows of verdicts that only say that nobody has answered yet."""
-    return pl.col("p_relevant").is_null() & pl.col("why").str.starts_with(NOT_ASKED)
+    """True for rows of verdicts that say that nobody has answered yet, or that an answer was taken back."""
+    return (pl.col("p_relevant").is_null() & pl.col("why").str.starts_with(NOT_ASKED)) | undone()
 
 
 def unasked(verdict: Verdict) -> bool:

@@ -219,7 +219,9 @@ class Folder:
         manifest = read_json(self.path / MANIFEST)
         try:
             corpus, queries, positives = (pl.read_parquet(self.path / "collection" / f"{n}.parquet") for n in TEXTS)
-            stored = pl.read_parquet(self.path / "pairs.parquet")
+            # What the row numbers say already is not read.
+            said = ("query_id", "doc_id", "origin")
+            stored = pl.scan_parquet(self.path / "pairs.parquet").drop(said, strict=False).collect()
             recipe = (self.path / "recipe.toml").read_text(encoding="utf-8")
             ledger = Ledger.from_json((self.path / "ledger.json").read_text(encoding="utf-8"))
         except (OSError, pl.exceptions.PolarsError) as error:

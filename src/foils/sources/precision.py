@@ -102,7 +102,7 @@ def multiply(queries: Codes, documents: Codes, precision: Chosen, buffer: NDArra
     import torch
 
     if precision == "float32":
-        torch.mm(torch.from_numpy(queries.values), torch.from_numpy(documents.values).T, out=torch.from_numpy(out))
+        torch.mm(_shared(queries.values), _shared(documents.values).T, out=torch.from_numpy(out))
         return out
 
     if precision == "int8":
@@ -227,3 +227,16 @@ def _lowered(values: NDArray[np.float32], precision: Chosen) -> Any:
     import torch
 
     return torch.from_numpy(values).to({"float16": torch.float16, "bfloat16": torch.bfloat16}[precision])
+
+
+def _shared(values: NDArray[Any]) -> Any:
+    """A tensor on the memory of an array; also of a memory map that may only be read, as nothing writes to it."""
+    import torch
+
+    if values.flags.writeable:
+        return torch.from_numpy(values)
+
+    class View:
+        __array_interface__ = values.__array_interface__ | {"data": (values.ctypes.data, False)}
+
+    return torch.from_numpy(np.asarray(View()))
