@@ -99,7 +99,7 @@ def _unjudged(numbers: Tally, basis: str) -> str:
         return ""
     return (
         "the share of false negatives is an estimate that rests on no verdict: let somebody judge 50 pairs with "
-        f"{code('foils judge RUN --judge sheet:pairs.csv --budget 50')}, and the detector learns from them."
+        f"{code('foils review RUN')}, and the detector learns from them."
     )
 
 
