@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from foils.audit.findings import Found
-from foils.audit.hard import RESTS, Rated, share_of
+from foils.audit.hard import RESTS, Rated, false_share
 from foils.audit.plan import Plan, Short, make_plan
 from foils.audit.table import Table
 from foils.errors import DataError
@@ -72,7 +72,7 @@ def compared(frame: pl.DataFrame, risk: float) -> Within:
         frame: ``asked``, ``p``, of two queries at least.
         risk: the largest share that is allowed.
     """
-    found = share_of(frame, "p")
+    found = false_share(frame)
     return Within(risk, found.rate, found.low, found.high, frame.height, frame["asked"].n_unique())
 
 
