@@ -37,6 +37,9 @@ class Raw:
     def __init__(self, raw, status=200, headers=()):
         self.raw, self.status, self.headers = raw, status, dict(headers)
 
+    def __repr__(self):
+        return f"status {self.status}, {len(self.raw)} bytes"
+
 
 class ChatServer:
     """``script(request, nth)`` gives, for the nth request from 0, a body, ``Raw``, or a way to misbehave.
