@@ -60,7 +60,8 @@ from machine import describe
 from pools import elsewhere
 
 BATCH, NEGATIVES = 32, 4
-# Taken over from an earlier small grid on the same sets for `adapter`, and its fine-tuning for `layers`; the same for every method.
+# From an earlier small grid on the same sets for `adapter`, and its fine-tuning for `layers`; the same for every
+# method.
 RATE = {"adapter": 2e-4, "layers": 5e-5}
 STEPS = {"adapter": 100, "layers": 60}
 LENGTH = 128

@@ -67,6 +67,7 @@ LAYERS = {
         "made",
         "making",
         "recut",
+        "compare",
         "desk",
         "judging",
         "promise",

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from foils.cli.audit import audit
+from foils.cli.compare import compare
 from foils.cli.evaluate import evaluate
 from foils.cli.export import export
 from foils.cli.judge import judge
@@ -29,7 +30,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
-for verb in (mine, audit, make, judge, review, explain, report, export, train, evaluate, probe, methods):
+for verb in (mine, audit, make, judge, review, explain, report, compare, export, train, evaluate, probe, methods):
     app.command()(verb)
 
 
