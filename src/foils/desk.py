@@ -60,14 +60,15 @@ class Desk:
             chance: the probability with which each was picked; NaN: not at random.
         """
         known = self.answers(pairs)
-        open_ = ~np.isin(rows, np.setdiff1d(known["row"].to_numpy(), self.waiting(pairs)["row"].to_numpy()))
+        waiting = set(known.filter(unanswered())["row"].to_list())
+        open_ = ~np.isin(rows, known.filter(~unanswered())["row"].to_numpy())
         places = np.flatnonzero(open_)
         # By query, so that a listwise judge sees its candidates together.
         places = places[np.argsort(rows[places], kind="stable")]
         with self.engine.track(f"judge with {self.judge.name}", len(places), "pairs") as advance:
             for start in range(0, len(places), self.batch):
                 part = places[start : start + self.batch]
-                self._put(pairs, rows, part, draw, chance)
+                self._put(pairs, rows, part, draw, chance, waiting)
                 advance(len(part))
         said = self.answers(pairs)
         found = dict(zip(said["row"].to_list(), said["p_relevant"].to_list(), strict=True))
@@ -80,13 +81,13 @@ class Desk:
         part: NDArray[np.int64],
         draw: Sequence[Draw],
         chance: NDArray[np.float64] | None,
+        waiting: set[int],
     ) -> None:
         given = self.judge.verdicts(pairs, rows[part], self.engine)
         if len(given) != len(part):
             raise JudgeError(f"{self.judge.name} gave {len(given):,} verdicts on {len(part):,} pairs")
-        before = set(self.waiting(pairs)["row"].to_list())
         # A pair that waits already and waits still is not written down twice.
-        news = [i for i, v in enumerate(given) if not (unasked(v) and int(rows[part[i]]) in before)]
+        news = [i for i, v in enumerate(given) if not (unasked(v) and int(rows[part[i]]) in waiting)]
         family = "+".join(sorted(self.judge.families))
         for kind in dict.fromkeys(draw[part[i]] for i in news):
             mine = [i for i in news if draw[part[i]] == kind]

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 
 from foils.audit.bias import Measure
 from foils.audit.findings import Example, Finding
 from foils.audit.text import amount, verdict
 from foils.audit.within import Within
-from foils.report import POLICY
 from foils.report.charts import bar
 from foils.report.markup import code, passage, section, table, text
+from foils.report.page import page
 from foils.show import count, opening, plural
 
 TILES = ("rows", "queries", "documents", "positives", "negatives")
@@ -45,8 +44,6 @@ def render(
         measures: numbers of the whole file.
         within: where the file stands against a risk.
     """
-    style = files("foils.report").joinpath("page.css").read_text(encoding="utf-8")
-    title = text(f"Audit of {opening(path.name, 80)}")
     tiles = "".join(f"<div><dt>{name}</dt><dd>{count(sizes[name])}</dd></div>" for name in TILES)
     body = [
         f'<dl class="tiles">{tiles}</dl>',
@@ -55,31 +52,8 @@ def render(
         *(_finding(f) for f in findings),
         _measures(measures),
     ]
-    html = "\n".join(part for part in body if part)
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{POLICY}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="referrer" content="no-referrer">
-<title>{title}</title>
-<style>
-{style}{STYLE}</style>
-</head>
-<body>
-<header>
-<h1>{title}</h1>
-<p class="sub">{text(verdict(findings))}</p>
-</header>
-<main>
-{html}
-</main>
-<footer><p class="sub">Written by foils audit. This page loads nothing and runs no script.</p></footer>
-</body>
-</html>
-"""
+    title = f"Audit of {opening(path.name, 80)}"
+    return page(title, text(verdict(findings)), body, "foils audit", style=STYLE)
 
 
 def _risk(within: Within | None) -> str:

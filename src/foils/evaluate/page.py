@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
-
 import numpy as np
 import polars as pl
 
 from foils.evaluate import text as words
 from foils.evaluate.result import Evaluation
-from foils.report import POLICY
 from foils.report.charts import Series, bar, columns, dots, figure, legend
 from foils.report.markup import section, table, text
+from foils.report.page import page
 from foils.show import number, opening, plural, share
 
 COLOURS = ("selected", "positive", "rejected", "left")
@@ -37,37 +35,11 @@ def render(result: Evaluation) -> str:
         _queries(result),
         _systems(result),
     )
-    html = "\n".join(part for part in parts if part)
-    links = "".join(f'<li><a href="#{k}">{v}</a></li>' for k, v in TITLES.items() if f'<section id="{k}"' in html)
-    style = files("foils.report").joinpath("page.css").read_text(encoding="utf-8")
-    title = text(f"Evaluation on {result.collection.name or 'a collection'}")
     documents, queries = result.collection.corpus.height, result.labels.queries
     known = f"{number(result.labels.relevant)} relevant and {number(result.labels.other)} judged not relevant per query"
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{POLICY}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="referrer" content="no-referrer">
-<title>{title}</title>
-<style>
-{style}{STYLE}</style>
-</head>
-<body>
-<header>
-<h1>{title}</h1>
-<p class="sub">{plural(documents, "document")}, {plural(queries, "query", "queries")}, {known}</p>
-</header>
-<nav aria-label="contents"><ul>{links}</ul></nav>
-<main>
-{html}
-</main>
-<footer><p class="sub">This page loads nothing and runs no script.</p></footer>
-</body>
-</html>
-"""
+    sub = f"{plural(documents, 'document')}, {plural(queries, 'query', 'queries')}, {known}"
+    title = f"Evaluation on {result.collection.name or 'a collection'}"
+    return page(title, sub, parts, "foils evaluate", parts=TITLES, style=STYLE)
 
 
 def _measures(result: Evaluation) -> str:

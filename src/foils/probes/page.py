@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.resources import files
 
 import numpy as np
 
@@ -12,9 +11,9 @@ from foils.probes.items import Probe
 from foils.probes.measure import ALL, Answers, Row, clusters, worst
 from foils.probes.session import Report
 from foils.probes.told import DIFFERENCE, LEGEND, NONE, difference, ends, names, percent
-from foils.report import POLICY
 from foils.report.charts import bar
 from foils.report.markup import section, table, text
+from foils.report.page import page
 from foils.risk.estimate import Interval
 from foils.show import count, number, opening, plural
 
@@ -28,9 +27,8 @@ def render(report: Report, per_type: int = READ) -> str:
         report: of one model, or of two.
         per_type: worst pairs shown per type; 0: none.
     """
-    style = files("foils.report").joinpath("page.css").read_text(encoding="utf-8")
     called = names(report)
-    title = text(f"Probes of {opening(called[0], 80)}")
+    title = f"Probes of {opening(called[0], 80)}"
     first = report.answers[0]
     parts = [_tiles(first, report.rows[0])]
     parts += [
@@ -41,31 +39,7 @@ def render(report: Report, per_type: int = READ) -> str:
     parts.append(_findings(report))
     if per_type:
         parts += _worst(first, per_type)
-    html = "\n".join(part for part in parts if part)
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{POLICY}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="referrer" content="no-referrer">
-<title>{title}</title>
-<style>
-{style}</style>
-</head>
-<body>
-<header>
-<h1>{title}</h1>
-<p class="sub">{_subtitle(report, called)}</p>
-</header>
-<main>
-{html}
-</main>
-<footer><p class="sub">Written by foils probe. This page loads nothing and runs no script.</p></footer>
-</body>
-</html>
-"""
+    return page(title, _subtitle(report, called), parts, "foils probe")
 
 
 def _subtitle(report: Report, called: Sequence[str]) -> str:

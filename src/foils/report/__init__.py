@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
-
 from foils.explain import telling
 from foils.ledger import Ledger
 from foils.pairs import Pairs
 from foils.report import facts, sections
 from foils.report.advice import advise, headline
 from foils.report.markup import section, text
+from foils.report.page import page
 from foils.report.risk import known, risk
 from foils.report.samples import LEAD, samples
 from foils.show import plural
 
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 PARTS = {
     "input": "Input",
     "funnel": "Funnel",
@@ -67,39 +65,10 @@ def render(pairs: Pairs, *, title: str, recipe: str, ledger: Ledger) -> str:
 
 def _page(pairs: Pairs, title: str, body: list[str], ledger: Ledger) -> str:
     collection = pairs.collection
-    style = files("foils.report").joinpath("page.css").read_text(encoding="utf-8")
-    html = "\n".join(body)
-    links = "".join(
-        f'<li><a href="#{key}">{name}</a></li>' for key, name in PARTS.items() if f'<section id="{key}"' in html
-    )
     # A stored run keeps only the texts that occur; the ledger remembers how many there were.
     documents = ledger.sizes.get("documents", collection.corpus.height)
     queries = ledger.sizes.get("queries", collection.queries.height)
     sizes = f"{plural(documents, 'document')}, {plural(queries, 'query', 'queries')}"
     name = f"{text(collection.name)}: " if collection.name not in ("", title) else ""
     made = f"foils {text(ledger.versions.get('foils', ''))}".strip()
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{POLICY}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="referrer" content="no-referrer">
-<title>{text(title)}</title>
-<style>
-{style}</style>
-</head>
-<body>
-<header>
-<h1>{text(title)}</h1>
-<p class="sub">{name}{sizes}</p>
-</header>
-<nav aria-label="contents"><ul>{links}</ul></nav>
-<main>
-{html}
-</main>
-<footer><p class="sub">Written by {made}. This page loads nothing and runs no script.</p></footer>
-</body>
-</html>
-"""
+    return page(title, f"{name}{sizes}", body, made, parts=PARTS)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 import polars as pl
@@ -15,24 +15,16 @@ from foils.collection import Collection
 from foils.errors import RecipeError
 from foils.pairs import Pairs
 from foils.protocols import Engine
+from foils.sources.index import Index, indexed
 from foils.sources.languages import LANGUAGES
 from foils.sources.tables import FOUND
-from foils.sources.words import Detected, Vocabulary, detect
 from foils.steps import Source
 
 if TYPE_CHECKING:
-    from foils.sources.postings import Postings
+    pass
 
 Method = Literal["lucene", "robertson", "atire"]
 BATCH = 8192
-
-
-class Index(NamedTuple):
-    """Words and postings of a collection, and which language each script was taken for."""
-
-    vocabulary: Vocabulary
-    postings: Postings
-    detected: dict[str, Detected]
 
 
 @dataclass(frozen=True)
@@ -141,7 +133,7 @@ class Bm25(Source):
         return index.vocabulary.number(collection.queries["text"].gather(rows), grow=False)
 
     def _index(self, collection: Collection) -> Index:
-        index = _indexed(collection, self.language, self.title, self.k1, self.b, self.method)
+        index = indexed(collection, self.language, self.title, self.k1, self.b, self.method)
         said = [
             f"{d.language} ({script.title()}, {d.votes:,} of {d.of:,} sampled texts)"
             for script, d in index.detected.items()
@@ -154,18 +146,3 @@ class Bm25(Source):
             PyStemmer=version("PyStemmer"),
         )
         return index
-
-
-# The index is asked for twice or more in a run: by the search, to score what other sources found, and to deepen.
-@lru_cache(maxsize=2)
-def _indexed(collection: Collection, language: str, title: bool, k1: float, b: float, method: str) -> Index:
-    from foils.sources.postings import build
-
-    texts = collection.passages if title else collection.corpus["text"]
-    detected = detect(texts) if language == "auto" else {}
-    chosen = {script: d.language for script, d in detected.items()}
-    if language in LANGUAGES:
-        chosen = {LANGUAGES[language].script: language}
-    vocabulary = Vocabulary(chosen)
-    bounds, numbers = vocabulary.number(texts, grow=True)
-    return Index(vocabulary, build(bounds, numbers, len(vocabulary.numbers), k1, b, method), detected)
