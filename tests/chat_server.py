@@ -96,12 +96,14 @@ def _handler(server):  # noqa: C901
                 server.arrived.notify_all()
             try:
                 assert self.path == "/v1/chat/completions"
-                self.answer(request, server.script(request, nth))
-            except OSError:
-                self.close_connection = True
-            finally:
+                what = server.script(request, nth)
+            finally:  # before the answer leaves: its reader may send the next question at once
                 with server.lock:
                     server.now -= 1
+            try:
+                self.answer(request, what)
+            except OSError:
+                self.close_connection = True
 
         def answer(self, request, what):
             self.close_connection = what in (Drop, Half, Drip)
@@ -113,12 +115,12 @@ def _handler(server):  # noqa: C901
                     self.wfile.flush()
             elif what is not Drop:
                 raw = what if isinstance(what, Raw) else Raw(json.dumps(what).encode())
+                if raw.status == 200:  # before the bytes leave: a client that has its answer may look at once
+                    with server.lock:
+                        server.paid.append(request["messages"][-1]["content"])
                 self.begin(raw.status, len(raw.raw), raw.headers)
                 self.wfile.write(raw.raw)
                 self.wfile.flush()
-                if raw.status == 200:
-                    with server.lock:
-                        server.paid.append(request["messages"][-1]["content"])
 
         def begin(self, status, length, headers=()):
             self.send_response(status)
