@@ -7,8 +7,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCK = 64  # documents that share one threshold
-
 
 class Asked(NamedTuple):
     """A block of queries.

@@ -14,7 +14,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from foils.sources.candidates import BLOCK, Asked, Found, Tile
+from foils.sources.candidates import Asked, Found, Tile
+
+BLOCK = 64  # documents that share a bound; here, because what is compiled is kept until this file changes
 
 F = TypeVar("F", bound=Callable[..., Any])
 
