@@ -604,7 +604,7 @@ def test_killed_and_resumed_nothing_is_paid_twice(how, tmp_path):
             first.wait(20)
         else:
             # In flight when it was interrupted: paid, so it is waited for and kept.
-            time.sleep(0.1)
+            time.sleep(1.0)
         holding.clear()
         release.set()
         out, err = first.communicate(timeout=30)
