@@ -1,17 +1,22 @@
 """Does it pay? Train on the negatives of several recipes, test on queries that were held out.
 
-    python benchmarks/pays.py [--collections cranfield cisi] [--labels 1] [--seeds 0 1 2] [--folds 2] [--how adapter]
+    python benchmarks/pays.py [--collections cranfield cisi cacm npl] [--labels 1] [--seeds 0 1 2 3 4] [--folds 5]
+        [--methods NAME ...] [--how adapter] [--main "foils + verdicts"] --cells FILE [FILE ...]
 
-For each collection, labels file (`extras/fn_eval/labelled_<labels>.tsv`), seed and fold: queries are split into folds,
-near-duplicates together; negatives are mined from the training queries and their known positives alone; one model is
-trained per method, from the same start, on batches of the same size, without two rows whose documents answer each
-other; nDCG@10 of the test queries is taken over the whole corpus against all labels, known and hidden. Baselines have
-sentence-transformers' MultipleNegativesRankingLoss; `foils` has the recipe `default`, its promoted positives, and the
-loss of `foils train` with its masks; its detector never saw the collection (`pools.elsewhere`). `--how adapter` learns
-a residual map of frozen vectors (minutes on a CPU), `--how layers` the last two layers of the model.
+For each collection, labels, seed and fold: queries are split, near-duplicates together; negatives are mined from the
+training queries and their known positives alone; one model is trained per method, from the same start, on batches of
+the same size, without two rows whose documents answer each other; nDCG@10 of the test queries is taken over the whole
+corpus against all labels, known and hidden. Baselines have sentence-transformers' MultipleNegativesRankingLoss; `foils`
+has the recipe `default` and the loss and masks of `foils train`; its detector never saw the collection.
 
-A cell is a line of `--cells FILE`; cells that are there are not computed again, so a longer run continues a shorter
-one. The table on stdout is made of all cells of the settings asked for.
+`foils + verdicts` is `foils` after judging: the grades in `verdicts/<collection>.tsv` (2 and 3 are relevant), those of
+training queries only, go the way of `foils judge`: marked, learnt from by the detector, promoted where grade and
+detector agree, selected again. `verdicts, all promoted` asks no detector. `foils + truth` has the hidden labels of the
+same pairs in place of the grades: what a perfect judge would give. `--how adapter` learns a residual map of frozen
+vectors (seconds on a CPU), `--how layers` the last two layers of the model.
+
+A cell is a line of the first file of `--cells`; the others are read only. What is there is not computed again, so a
+longer run continues a shorter one. The table on stdout is made of all cells of the settings asked for.
 """
 
 from __future__ import annotations
@@ -30,51 +35,31 @@ import numpy as np
 import polars as pl
 import torch
 from numpy.typing import NDArray
-from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
-from torch import Tensor, nn
-from torch.nn import functional
 
-import foils.detect
-from false_negatives import minilm, pairs_of
 from foils import recipes
 from foils.bands import PercPos
-from foils.collection import Collection
 from foils.engine import Local
-from foils.evaluate.paired import compare
-from foils.models.encoder import SentenceEncoder
+from foils.judges.replay import Replay
+from foils.judging import learning
+from foils.outcome import promoted
 from foils.pairs import Pairs
+from foils.protocols import Verdict
 from foils.recipes import CLEAN, Plan
-from foils.run import mine
+from foils.recut import recut
+from foils.relabel import Repair
+from foils.run import Run
 from foils.select import Top
 from foils.sources.random import Random
 from foils.steps import Recipe
-from foils.train.batches import Shuffled
-from foils.train.dev import ndcg
-from foils.train.examples import Course, Examples
-from foils.train.load import load as load_model
-from foils.train.masks import text_groups
-from foils.train.objective import Objective, assemble, tokens
-from foils.train.settings import Settings
+from foils.train.examples import Examples
+from foils.verdicts import Verdicts
 from machine import describe
-from pools import elsewhere
+from pays_table import table
+from pays_train import RATE, Adapter, Layers, squared, test, train
+from pays_worlds import CACHE, CLOSED, JUDGED, OPEN, World, kept, mined, start, with_own_coefficients, world
 
-BATCH, NEGATIVES = 32, 4
-# From an earlier small grid on the same sets for `adapter`, and its fine-tuning for `layers`; the same for every
-# method.
-RATE = {"adapter": 2e-4, "layers": 5e-5}
-STEPS = {"adapter": 100, "layers": 60}
-LENGTH = 128
-OURS = "foils"
-
-
-@dataclass(frozen=True, eq=False)
-class World:
-    """A collection with few known positives, and the truth about all pairs."""
-
-    collection: Collection
-    relevant: NDArray[np.int64]
-    unscored: NDArray[np.int64]
+NEGATIVES = 4
+OURS = ("foils", "foils + verdicts", "verdicts, all promoted", "foils + truth")
 
 
 def percpos(plan: Plan) -> Recipe:
@@ -94,145 +79,8 @@ RECIPES: dict[str, Callable[[Plan], Recipe]] = {
     "perc-pos 95": percpos,
     "shift 10": recipes.shifted,
     "oracle": recipes.naive,
-    "skip-best": recipes.skip_best,
-    OURS: recipes.default,
-}
+} | dict.fromkeys(OURS, recipes.default)
 METHODS = ("zero-shot", "in-batch", *RECIPES)
-
-
-@cache
-def world(data: Path, name: str, labels: str) -> World:
-    """Read a collection and its truth; pairs as query * documents + document."""
-    hidden = data / name / "extras" / "fn_eval"
-    collection = Collection.read(data / name, positives=hidden / f"labelled_{labels}.tsv")
-    collection = replace(collection, negatives=collection.negatives.clear())
-    width = collection.corpus.height
-
-    def keys(*tables: pl.DataFrame) -> NDArray[np.int64]:
-        rows = pl.concat([t.select("query", "doc") for t in tables]).cast(pl.Int64)
-        return np.unique(rows["query"].to_numpy() * width + rows["doc"].to_numpy())
-
-    relevant = keys(collection.positives, pairs_of(hidden / f"hidden_{labels}.tsv", collection, True))
-    doubtful = [hidden / "ambiguous.tsv", data / name / "extras" / "source_docs.tsv"]
-    return World(collection, relevant, keys(*(pairs_of(p, collection, None) for p in doubtful)))
-
-
-def folds_of(where: World, vectors: NDArray[np.float32], folds: int, seed: int) -> NDArray[np.int64]:
-    """The fold of each query, -1 without a known positive; a cosine of 0.9 or the same text keeps queries together."""
-    asked = np.unique(where.collection.positives["query"].to_numpy())
-    group = text_groups(where.collection.queries["text"])
-    near = np.argwhere(np.triu(vectors @ vectors.T >= 0.9, 1))
-    for a, b in near:
-        group[group == group[b]] = group[a]
-    names = np.unique(group[asked])
-    lot = dict(zip(names.tolist(), np.random.default_rng(seed).permutation(len(names)) % folds, strict=True))
-    found = np.full(where.collection.queries.height, -1)
-    found[asked] = [lot[g] for g in group[asked].tolist()]
-    return found
-
-
-def mined(where: World, method: str, train: NDArray[np.int64], seed: int, engine: Local) -> Pairs:
-    """The run of a recipe over the training queries."""
-    whole = where.collection
-    known = whole.positives.filter(pl.col("query").is_in(pl.Series(train, dtype=pl.UInt32).implode()))
-    if method == "in-batch":
-        return Pairs.start(replace(whole, positives=known))
-    encoder = SentenceEncoder(model=minilm(), precision="float32")
-    depth = 30 * NEGATIVES if method == "oracle" else 100
-    short = "fewer" if method == OURS else "random"
-    plan = Plan(
-        (("dense", encoder),), n=depth if method == "oracle" else NEGATIVES, seed=seed, short=short, depth=depth
-    )
-    if method == OURS:
-        known_elsewhere = elsewhere(whole.name)
-        foils.detect.shipped = lambda: known_elsewhere  # type: ignore[attr-defined]
-    pairs = mine(replace(whole, positives=known), RECIPES[method](plan), engine=engine).pairs
-    if method == "oracle":
-        key = pairs.frame["query"].cast(pl.Int64) * whole.corpus.height + pairs.frame["doc"].cast(pl.Int64)
-        false = np.isin(key.to_numpy(), np.concatenate((where.relevant, where.unscored)))
-        pairs = pairs.drop(pl.lit(pl.Series(false)), "truth")
-    return pairs
-
-
-class Adapter(nn.Module):
-    """x + W x, to unit length, of frozen vectors; W starts at 0."""
-
-    def __init__(self, queries: Tensor, docs: Tensor) -> None:
-        super().__init__()
-        self.queries, self.docs = queries, docs
-        self.map = nn.Linear(queries.shape[1], queries.shape[1], bias=False)
-        nn.init.zeros_(self.map.weight)
-
-    def forward(self, rows: NDArray[np.int64], role: str) -> Tensor:
-        """Vectors of queries or documents."""
-        x = (self.queries if role == "query" else self.docs)[torch.from_numpy(rows)]
-        return functional.normalize(x + self.map(x), dim=-1)
-
-
-class Layers(nn.Module):
-    """MiniLM, of which the last two layers learn."""
-
-    def __init__(self, where: World) -> None:
-        super().__init__()
-        settings = Settings(layers=2, length=LENGTH).settled()
-        self.model: SentenceTransformer = load_model(minilm(), settings, "cpu")
-        self.texts = {"query": where.collection.queries["text"], "document": where.collection.passages}
-
-    def forward(self, rows: NDArray[np.int64], role: str) -> Tensor:
-        """Vectors of queries or documents."""
-        texts = self.texts[role].gather(rows).to_list()
-        order = np.argsort([-len(t) for t in texts], kind="stable")
-        parts = []
-        for start in range(0, len(rows), 32):
-            features = tokens(self.model, [texts[i] for i in order[start : start + 32]], role)
-            parts.append(self.model(features)["sentence_embedding"])
-        return torch.cat(parts)[torch.from_numpy(np.argsort(order))]
-
-
-def train(learner: nn.Module, examples: Examples, method: str, how: str, seed: int) -> None:
-    """The same steps, rate and batches for every method; only rows and loss differ."""
-    torch.manual_seed(seed)
-    # Mining may have changed it; on a busy machine threads that wait for each other take most of the time.
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    course = Course(examples, Shuffled(examples.own), BATCH, seed)
-    ours = Objective(nn.Identity(), examples, course, Settings(effort="low").settled(), 0.05)
-    ours.place("cpu")
-    plain = MultipleNegativesRankingLoss(None, scale=20.0)
-    weights = [p for p in learner.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(weights, lr=RATE[how], weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: min((s + 1) / 10, 1 - s / STEPS[how]))
-    learner.train()
-    for step in range(STEPS[how]):
-        rows = course.rows(step)
-        queries = learner(examples.query[rows], "query")
-        if method == OURS:
-            batch = assemble(examples, rows, "cpu")
-            value = ours.cost(queries @ learner(batch.docs.numpy(), "document").T, batch)
-        else:
-            columns = np.concatenate((examples.positives[rows], examples.negatives[rows]), axis=1)
-            docs = learner(columns.T.ravel(), "document").split(len(rows))
-            value = plain.compute_loss_from_embeddings([queries, *docs], torch.empty(0))
-        optimizer.zero_grad()
-        value.backward()
-        nn.utils.clip_grad_norm_(weights, 1.0)
-        optimizer.step()
-        schedule.step()
-
-
-def test(learner: nn.Module, where: World, queries: NDArray[np.int64]) -> dict[str, float]:
-    """nDCG@10 per query over the whole corpus; doubtful documents are left out of the ranking."""
-    learner.eval()
-    width = where.collection.corpus.height
-    with torch.no_grad():
-        scores = (learner(queries, "query") @ learner(np.arange(width), "document").T).numpy().astype(np.float64)
-    found = {}
-    for query, row in zip(queries.tolist(), scores, strict=True):
-        key = query * width + np.arange(width)
-        scored = ~np.isin(key, where.unscored)
-        truth = np.isin(key, where.relevant)[scored]
-        value = ndcg(np.zeros(int(scored.sum()), dtype=np.int64), row[scored], truth)
-        found[str(where.collection.queries["id"][query])] = round(value, 6)
-    return found
 
 
 @dataclass(frozen=True)
@@ -253,25 +101,94 @@ class Cell:
         return json.dumps(self.__dict__, sort_keys=True)
 
 
-def compute(cell: Cell, data: Path, engine: Local) -> dict[str, Any]:
+def table_of(
+    where: World, cell: Cell, queries: NDArray[np.int64], verdicts: Path, engine: Local
+) -> tuple[Pairs, dict[str, Any]]:
+    """The run of a recipe over the training queries, and what judging did to it."""
+    method = cell.method
+    if method == "in-batch":
+        return start(where, queries), {}
+    depth = 30 * NEGATIVES if method == "oracle" else 100
+    plan = Plan(
+        (("dense", kept()),),
+        n=depth if method == "oracle" else NEGATIVES,
+        # Nothing else is drawn at random.
+        seed=0 if method in OURS else cell.seed,
+        short="fewer" if method in OURS else "random",
+        depth=depth,
+    )
+    run = mined(where, RECIPES[method], plan, engine).part(queries)
+    if method in OURS:
+        return judged(where, run, method, verdicts, engine)
+    pairs = run.pairs
+    if method == "oracle":
+        pairs = pairs.drop(pl.lit(pl.Series(np.isin(keys(pairs), np.union1d(where.relevant, where.unscored)))), "truth")
+    return pairs, {}
+
+
+def judged(where: World, run: Run, method: str, verdicts: Path, engine: Local) -> tuple[Pairs, dict[str, Any]]:
+    """Select again, with the verdicts on these queries or without any."""
+    with_own_coefficients(where.collection.name)
+    if method == "foils":
+        return recut(run, Verdicts(), engine).pairs, {}
+    recipe, judge = learning(run.recipe), reader(verdicts / f"{where.collection.name}.tsv")
+    if method == "verdicts, all promoted":
+        steps = (replace(s, agree=0.0) if isinstance(s, Repair) else s for s in recipe.steps)
+        recipe = replace(recipe, steps=tuple(steps))
+    rows = np.flatnonzero(listed(judge, run.pairs) & ~run.pairs.frame["positive"].to_numpy()).astype(np.uint32)
+    given, family = judge.verdicts(run.pairs, rows, engine), "llm:readers"
+    if method == "foils + truth":
+        right = np.isin(keys(run.pairs)[rows], where.relevant)
+        given, family = [Verdict(float(r), "human:truth") for r in right], "human"
+    pairs = recut(run, Verdicts().add(run.pairs, rows, given, family), engine, recipe).pairs
+    new = np.isin(keys(pairs)[pairs.frame.select(promoted()).to_series().to_numpy()], where.relevant)
+    said = sum(v.probability is not None for v in given)
+    return pairs, {"verdicts": said, "promoted": len(new), "promoted_right": int(new.sum())}
+
+
+@cache
+def reader(path: Path) -> Replay:
+    """What the readers of a collection wrote."""
+    return Replay(path, relevant_from=2, family="llm:readers")
+
+
+def listed(judge: Replay, pairs: Pairs) -> NDArray[np.bool_]:
+    """The rows that stand in a file of verdicts."""
+    there = pl.read_csv(judge.path, separator="\t", infer_schema=False).select("query_id", "doc_id", there=True)
+    ids = pairs.frame.select(
+        query_id=pl.lit(pairs.collection.queries["id"]).gather("query"),
+        doc_id=pl.lit(pairs.collection.corpus["id"]).gather("doc"),
+    )
+    joined = ids.join(there, on=["query_id", "doc_id"], how="left", maintain_order="left")
+    found: NDArray[np.bool_] = joined["there"].fill_null(value=False).to_numpy()
+    return found
+
+
+def keys(pairs: Pairs) -> NDArray[np.int64]:
+    """Query * documents + document of every row."""
+    found = pairs.frame["query"].cast(pl.Int64) * pairs.collection.corpus.height + pairs.frame["doc"].cast(pl.Int64)
+    return found.to_numpy()
+
+
+def compute(cell: Cell, data: Path, verdicts: Path, engine: Local) -> dict[str, Any]:
     """Mine, train, test."""
-    start, where = time.monotonic(), world(data, cell.collection, cell.labels)
-    encoder = SentenceEncoder(model=minilm(), precision="float32")
-    vectors = [encoder.vectors(where.collection, role, None, engine) for role in ("query", "document")]
-    fold = folds_of(where, vectors[0], cell.folds, cell.seed)
-    queries, held = np.flatnonzero((fold >= 0) & (fold != cell.fold)), np.flatnonzero(fold == cell.fold)
+    begun, where = time.monotonic(), world(data, cell.collection, cell.labels)
+    vectors = [kept().vectors(where.collection, role, None, engine) for role in ("query", "document")]
+    queries, held = where.split(vectors[0], cell.folds, cell.fold, cell.seed)
     learner = Adapter(*map(torch.from_numpy, vectors)) if cell.how == "adapter" else Layers(where)
     facts: dict[str, Any] = {}
     if cell.method != "zero-shot":
-        pairs = mined(where, cell.method, queries, cell.seed, engine)
+        pairs, facts = table_of(where, cell, queries, verdicts, engine)
         wanted = 0 if cell.method == "in-batch" else NEGATIVES
         examples = Examples.of(pairs, negatives=wanted, queries=queries.astype(np.uint32))
-        facts = told(examples, where)
-        if cell.method not in (OURS, "in-batch"):
+        facts |= told(examples, where)
+        if cell.method not in (*OURS, "in-batch"):
             examples = squared(examples, cell.seed)
-        train(learner, examples, cell.method, cell.how, cell.seed)
+        # Mining may have changed it; on a busy machine threads that wait for each other take most of the time.
+        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+        train(learner, examples, ours=cell.method in OURS, how=cell.how, seed=cell.seed)
     scores = test(learner, where, held)
-    return cell.__dict__ | facts | {"seconds": round(time.monotonic() - start, 1), "ndcg": scores}
+    return cell.__dict__ | facts | {"seconds": round(time.monotonic() - begun, 1), "ndcg": scores}
 
 
 def told(examples: Examples, where: World) -> dict[str, float]:
@@ -288,85 +205,67 @@ def told(examples: Examples, where: World) -> dict[str, float]:
     }
 
 
-def squared(examples: Examples, seed: int) -> Examples:
-    """sentence-transformers needs as many negatives in every row: gaps are filled with random documents."""
-    gaps = examples.negatives < 0
-    drawn = np.random.default_rng(seed).integers(0, examples.collection.corpus.height, gaps.shape)
-    return replace(examples, negatives=np.where(gaps, drawn, examples.negatives))
+def cells_of(args: argparse.Namespace) -> list[Cell]:
+    """What was asked for; open worlds have one split a seed and no hidden truth."""
+    cells = []
+    for name in args.collections:
+        for method in args.methods:
+            if name in OPEN and method == "oracle":
+                continue
+            if method in OURS[1:] and not (args.verdicts / f"{name}.tsv").exists():
+                continue
+            folds = 1 if name in OPEN else args.folds
+            labels = ["1"] if name in OPEN else args.labels
+            cells += [
+                Cell(name, label, seed, folds, fold, method, args.how)
+                for seed in args.seeds
+                for label in labels
+                for fold in range(folds)
+            ]
+    # Cells that share what was mined stand together.
+    return sorted(
+        cells, key=lambda c: (args.collections.index(c.collection), c.labels, c.seed, METHODS.index(c.method))
+    )
 
 
-def table(cells: list[dict[str, Any]], folds: int) -> str:
-    """Seeds averaged per query; means of collections; foils against each other method, Holm over all of them."""
-    rows = [
-        {
-            "query_id": f"{c['collection']}/{c['labels']}/{q}",
-            "world": f"{c['collection']}, {c['labels']}",
-            "m": c["method"],
-            "v": v,
-        }
-        for c in cells
-        for q, v in c["ndcg"].items()
-    ]
-    frame = pl.DataFrame(rows).group_by("query_id", "world", "m").agg(pl.col("v").mean()).sort("query_id")
-    worlds = frame["world"].unique().sort().to_list()
-    systems = {m: frame.filter(pl.col("m") == m).select("query_id", nDCG="v") for m in METHODS if m in set(frame["m"])}
-    compared = {
-        r["against"]: r
-        for r in compare(systems, [(OURS, m) for m in systems if m != OURS], test="t").iter_rows(named=True)
-    }
-    lines = [
-        f"| method | {' | '.join(worlds)} | mean | false % | foils - method | p (Holm) |",
-        "|---" * (len(worlds) + 5) + "|",
-    ]
-    for method in systems:
-        means = [frame.filter((pl.col("m") == method) & (pl.col("world") == w))["v"].mean() for w in worlds]
-        false = [c["false"] for c in cells if c["method"] == method and c.get("per_row")]
-        against = compared.get(method)
-        shown = f"{against['difference']:+.4f} | {against['p_holm']:.3g}" if against else "- | -"
-        share = f"{100 * float(np.mean(false)):.1f}" if false else "-"
-        cols = " | ".join(f"{m:.4f}" for m in means)
-        lines.append(f"| {method} | {cols} | {float(np.mean(means)):.4f} | {share} | {shown} |")
-    seeds = sorted({c["seed"] for c in cells})
-    detect = max((r["detectable"] for r in compared.values()), default=0.0)
-    lines += ["", f"seeds {seeds}, {folds} folds; smallest difference found in 80 % of repetitions: up to {detect:.4f}"]
-    return "\n".join(lines)
+def read(files: list[Path]) -> dict[str, dict[str, Any]]:
+    """The cells that are there."""
+    done: dict[str, dict[str, Any]] = {}
+    for path in files:
+        for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+            found = json.loads(line)
+            done[Cell(**{k: found[k] for k in Cell.__dataclass_fields__}).key] = found
+    return done
 
 
 def main() -> None:
     """Compute the cells that are missing, print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("FOILS_DATA", "../shared/data")))
-    parser.add_argument("--collections", nargs="+", default=["cranfield", "cisi"])
+    parser.add_argument("--collections", nargs="+", default=list(CLOSED), choices=(*CLOSED, *JUDGED, *OPEN))
     parser.add_argument("--labels", nargs="+", default=["1"], choices=["1", "half"])
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--folds", type=int, default=2)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
+    parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--how", choices=list(RATE), default="adapter")
-    parser.add_argument("--cells", type=Path, default=Path("pays.jsonl"))
+    parser.add_argument("--main", default="", help="compared with all others; default: the last of ours that is there")
+    parser.add_argument("--cells", type=Path, nargs="+", default=[Path("pays.jsonl")])
+    parser.add_argument("--verdicts", type=Path, default=Path(__file__).parent / "verdicts")
+    parser.add_argument("--only-table", action="store_true", help="of the cells that are there")
     args = parser.parse_args()
-    wanted = [
-        Cell(name, labels, seed, args.folds, fold, method, args.how)
-        for seed in args.seeds
-        for name in args.collections
-        for labels in args.labels
-        for fold in range(args.folds)
-        for method in args.methods
-    ]
-    done: dict[str, dict[str, Any]] = {}
-    if args.cells.exists():
-        for line in args.cells.read_text(encoding="utf-8").splitlines():
-            found = json.loads(line)
-            done[Cell(**{k: found[k] for k in Cell.__dataclass_fields__}).key] = found
-    engine = Local(cache=Path.home() / ".cache" / "foils")
+    wanted, done = cells_of(args), read(args.cells)
+    engine = Local(cache=CACHE)
     for number, cell in enumerate(wanted, 1):
-        if cell.key not in done:
-            done[cell.key] = compute(cell, args.data, engine)
-            with args.cells.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(done[cell.key]) + "\n")
-            print(
-                f"{number}/{len(wanted)} {cell.key}: {np.mean(list(done[cell.key]['ndcg'].values())):.4f}", flush=True
-            )
-    print(f"{describe()}\n\n{table([done[c.key] for c in wanted], args.folds)}")
+        if cell.key not in done and not args.only_table:
+            done[cell.key] = found = compute(cell, args.data, args.verdicts, engine)
+            with args.cells[0].open("a", encoding="utf-8") as file:
+                file.write(json.dumps(found) + "\n")
+            mean = np.mean(list(found["ndcg"].values()))
+            print(f"{number}/{len(wanted)} {cell.key}: {mean:.4f} in {found['seconds']} s", flush=True)
+    cells = [done[c.key] for c in wanted if c.key in done]
+    there = [m for m in METHODS if any(c["method"] == m for c in cells)]
+    main_one = args.main or next((m for m in ("foils + verdicts", "foils") if m in there), there[-1])
+    print(f"{describe()}\n\nseeds {args.seeds}, {args.folds} folds, {args.how}\n\n{table(cells, there, main_one)}")
 
 
 if __name__ == "__main__":

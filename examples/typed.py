@@ -29,6 +29,12 @@ WRITTEN: list[tuple[str, str, str, str | None]] = [
     ("quantifier", "Which geese never cross the bay?", "Grey geese never cross the bay before the first frost.", None),
     ("antonym", "what is the highest peak of the island", "The highest peak of the island is Bel, a bare rock.", None),
     ("affixal", "Which mushroom of the wood is edible?", "The mushroom of the wood that is edible is the cap.", None),
+    (
+        "wordnet-antonym",
+        "Which hill of the island is wooded?",
+        "The hill of the island that is wooded is often white.",
+        None,
+    ),
     ("number", "How many steps lead to the tower?", "The tower is old, and 348 steps lead to its bell.", "348"),
     (
         "duration",
@@ -86,5 +92,9 @@ def rows() -> list[dict[str, object]]:
 
 
 if __name__ == "__main__":
-    lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows()]
-    Path(__file__).with_suffix(".jsonl").write_text("".join(lines), encoding="utf-8")
+    stored = Path(__file__).with_suffix(".jsonl")
+    # What this machine cannot run stays as it was written on one that can.
+    known = {row["operator"]: row for row in map(json.loads, stored.read_text(encoding="utf-8").splitlines())}
+    known |= {row["operator"]: row for row in rows()}
+    lines = [json.dumps(known[name], ensure_ascii=False) + "\n" for name, *_ in WRITTEN if name in known]
+    stored.write_text("".join(lines), encoding="utf-8")

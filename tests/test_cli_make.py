@@ -1,10 +1,13 @@
 """foils make and foils methods make, as a user meets them: real processes, real exit codes."""
 
 import json
+import sys
 
 import pytest
 
-from foils.make.operators import CLASSES
+from chat_server import reply, serving
+from foils import cli
+from foils.make.operators import CLASSES, WRITERS
 from test_cli import ALMANAC, foils
 
 
@@ -64,11 +67,96 @@ def test_mistakes_get_one_sentence(run, args, message):
     assert done.stderr.count("\n") == 1
 
 
+@pytest.fixture
+def inside(monkeypatch, capsys, tmp_path):
+    """The command line in this process: code, stdout, stderr."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+    def call(*args):
+        monkeypatch.setattr(sys, "argv", ["foils", *map(str, args)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("--kinds", "query-only"), "give --llm MODEL and --base-url"),
+        (("--kinds", "query-only", "--llm", "m"), "--llm m needs --base-url"),
+        (("--llm", "m", "--base-url", "http://127.0.0.1:1/v1"), "no kind that it writes"),
+        (("--base-url", "http://127.0.0.1:1/v1"), "ask an endpoint"),
+        (("--money", "5"), "ask an endpoint"),
+        (("--judge", "llm:m"), "--judge llm:m needs --base-url"),
+        (("--judge", "sheet:x.csv"), "made texts are judged by one of"),
+        (("--reader", "m"), "write llm:MODEL or qa:MODEL"),
+        (("--kinds", "graded", "--llm", "m", "--base-url", "nowhere"), "is no address"),
+        (("--kinds", "graded", "--llm", "m", "--base-url", "http://x/v1", "--key-env", "FOILS_NONE"), "FOILS_NONE"),
+        (("--kinds", "graded", "--safety", "0.9"), "nobody has read what graded makes"),
+        (("--kinds", "paraphrase"), "name one of them"),
+    ],
+)
+def test_what_a_model_needs_is_said_in_one_sentence_before_anybody_is_asked(run, inside, args, message):
+    code, out, err = inside("make", run, *args)
+    assert (code, out) == (1, "")
+    assert message in err
+    assert err.count("\n") == 1
+
+
+def test_a_model_writes_at_an_endpoint_after_a_plan(run, tmp_path, inside):
+    pytest.importorskip("httpx")
+
+    def script(request, nth):
+        if 'nothing else: {"passage"' not in request["messages"][-1]["content"]:
+            return reply(json.dumps({"quote": "", "grade": 0}))
+        text = f"Travellers like to ask about such things, and the guide number {nth} has a story for each of them."
+        return reply(json.dumps({"passage": text, "open": "what was asked for"}))
+
+    with serving(script) as server:
+        args = ["make", run, "-o", tmp_path / "more", "--kinds", "query-only", "--llm", "m", "--base-url", server.url]
+        args += ["--judge", "llm:strict", "--budget", 16, "--cache", tmp_path / "cache"]
+        _, out, _ = inside(*args, "--dry-run", "--price-in", 1, "--price-out", 2, "--json")
+        told = json.loads(out)
+        assert (told["write"]["calls"], told["judge"]["calls"], told["all"]["calls"]) == (8, 8, 16)
+        assert told["all"]["cost"] > 0
+        _, out, _ = inside(*args, "--dry-run")
+        assert "Nothing was sent" in out
+        assert "unknown without" in out
+        assert server.requests == []
+        code, out, err = inside(*args, "--quiet")
+        assert code == 0, err
+        assert "8 made negatives" in out
+        assert len(server.requests) == 16
+        assert "nothing was done" in inside(*args)[2]
+        assert len(server.requests) == 16
+        _, _, err = inside(
+            *args[:2], "-o", tmp_path / "bare", *args[4:10], "--budget", 2, "--cache", tmp_path / "cache"
+        )
+        assert "nobody checks whether what is written answers" in err
+    records = [json.loads(line) for line in (tmp_path / "more" / "made.jsonl").read_text().splitlines()]
+    assert {(r["operator"], r["model"], r["checks"][-1]["level"]) for r in records} == {("query-only", "m", "L4")}
+    code, _, err = inside("export", tmp_path / "more", "--to", "trl", "-o", tmp_path / "x.jsonl")
+    assert code == 0, err
+    assert '"kind":"generated"' in (tmp_path / "x.jsonl").read_text()
+
+
 def test_methods_make_tells_what_runs_here():
     done = foils("methods", "make")
     assert done.returncode == 0
-    assert all(cls.name in done.stdout for cls in CLASSES)
+    everything = (*CLASSES, *WRITERS)
+    assert all(cls.name in done.stdout for cls in everything)
     rows = json.loads(foils("methods", "make", "--json").stdout)
-    assert [r["name"] for r in rows] == [cls.name for cls in CLASSES]
+    assert [r["name"] for r in rows] == [cls.name for cls in everything]
+    assert {r["missing"] for r in rows if r["name"] in {cls.name for cls in WRITERS}} == {
+        "endpoint: --llm MODEL --base-url URL, a chat model behind an OpenAI-compatible endpoint"
+    }
+    assert "endpoint is unlocked by: --llm MODEL --base-url URL" in done.stdout
     one = foils("methods", "year")
     assert "TimeQA" in one.stdout or "interval" in one.stdout

@@ -13,7 +13,8 @@ from foils.engine import Local
 from foils.errors import DataError, RecipeError
 from foils.folder import Folder
 from foils.judging import select
-from foils.making import Wish, make_into, passage
+from foils.making import Wish, make_into
+from foils.offers import passage
 from foils.run import Run, mine
 from foils.writers import FORMATS, export
 

@@ -15,7 +15,10 @@ from foils.collection import Collection
 from foils.errors import DataError
 from foils.files import write_text
 from foils.make.item import Made
+from foils.make.operators import safety
+from foils.outcome import JUDGED
 from foils.pairs import Pairs
+from foils.verdicts import Verdicts
 
 MARK = "made"
 RANK = "rank.made"
@@ -88,7 +91,8 @@ def add(pairs: Pairs, entries: Sequence[Entry], *, twins: bool = False) -> Pairs
     Args:
         pairs: a table as ``strip`` gives it.
         entries: what was made.
-        twins: put the hard positives of the document side in too, as positives of the kind ``twin``.
+        twins: put the hard positives of the document side in too, as positives of the kind ``twin``; those of a
+            model only if a reader or a judge found that they answer.
 
     Raises:
         DataError: an id of the collection is that of a made text.
@@ -96,7 +100,7 @@ def add(pairs: Pairs, entries: Sequence[Entry], *, twins: bool = False) -> Pairs
     collection = pairs.collection
     documents = [e for e in entries if e.made.side == "document"]
     asked = [e for e in entries if e.made.side == "query"]
-    told = [e for e in documents if e.made.twin is not None] if twins else []
+    told = [e for e in documents if e.made.twin is not None and e.made.twin.sure] if twins else []
     corpus = _append(
         collection.corpus,
         [(e.name(collection), e.title, e.text, e.made.operator) for e in documents]
@@ -112,12 +116,55 @@ def add(pairs: Pairs, entries: Sequence[Entry], *, twins: bool = False) -> Pairs
     ]
     grades = collection.positives.rows_by_key(["query", "doc"], named=True, unique=True)
     labels = [
-        {"query": e.query, "doc": first + len(documents) + n, "grade": grades[e.query, e.doc]["grade"]}
+        {"query": e.query, "doc": first + len(documents) + n, "grade": _grade(e, grades[e.query, e.doc]["grade"])}
         for n, e in enumerate(told)
     ]
     positives = pl.concat([collection.positives, pl.DataFrame(labels, schema=collection.positives.schema)])
     larger = replace(collection, corpus=corpus, queries=queries, positives=positives)
     return _joined(replace(pairs, collection=larger), rows)
+
+
+def heed(pairs: Pairs, verdicts: Verdicts) -> Pairs:
+    """Drop the made negatives of which a verdict says that they answer; those of which it no longer does come back.
+
+    Rules pass over made negatives, since they rest on proof. Who has read one knows better than the proof.
+
+    Args:
+        pairs: a table, with made texts or without.
+        verdicts: all that are to count.
+    """
+    if RANK not in pairs.frame.columns:
+        return pairs
+    ours = pairs.frame.select(is_made(pairs) & ~pl.col("positive")).to_series()
+    before = _unjudged(pairs, ours)
+    after = verdicts.mark(before).frame
+    wrong = ours & after["judged_by"].is_not_null() & (after["p_relevant"] >= 0.5).fill_null(value=False)
+    columns = {c: pl.when(pl.lit(ours)).then(pl.lit(after[c])).otherwise(c) for c in ("p_relevant", "judged_by")}
+    dropped = pl.when(pl.lit(wrong)).then(pl.lit(JUDGED, dtype=pl.Categorical)).otherwise("dropped")
+    return replace(pairs, frame=before.frame.with_columns(**columns, dropped=dropped))
+
+
+def _unjudged(pairs: Pairs, ours: pl.Series) -> Pairs:
+    """Made negatives as they came in: live, with the share of their operator's that reading found to be false."""
+    collection, mask = pairs.collection, pl.lit(ours)
+    measured = {name: 1 - entry.share for name, entry in safety().items() if entry.read}
+    operator = pl.lit(None, dtype=pl.String)
+    for table, row in ((collection.corpus, "doc"), (collection.queries, "query")):
+        if MARK in table.columns:
+            operator = pl.coalesce(operator, pl.lit(table[MARK]).gather(pl.col(row)))
+    prior = operator.replace_strict(measured, default=None, return_dtype=pl.Float32)
+    frame = pairs.frame.with_columns(
+        dropped=pl.when(~mask).then("dropped"),
+        judged_by=pl.when(~mask).then("judged_by"),
+        p_relevant=pl.when(mask).then(prior).otherwise("p_relevant"),
+    )
+    return replace(pairs, frame=frame)
+
+
+def _grade(entry: Entry, known: int) -> int:
+    """Of a twin: the level that a model wrote it at, else that of the positive."""
+    written = entry.made.twin.written if entry.made.twin is not None else None
+    return known if written is None or written.level is None else written.level
 
 
 def _row(query: int, doc: int, entry: Entry) -> dict[str, Any]:

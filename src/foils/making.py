@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import polars as pl
 
@@ -23,11 +23,15 @@ from foils.folder import MANIFEST, Folder, read_json
 from foils.ledger import Entry as Line
 from foils.ledger import Ledger
 from foils.made import Entry
-from foils.make.artefacts import LEAST, balanced, guard
+from foils.make.artefacts import LEAST, balanced, blind, guard
 from foils.make.item import Item, Made, Operator
-from foils.make.operators import CLASSES, Tally, make, operators
+from foils.make.operators import CLASSES, WRITERS, Tally, make, operators
 from foils.make.pool import Pool
-from foils.make.verify import Corpus, Entailment, Nli, proven, verify
+from foils.make.verify import Corpus, Entailment
+from foils.make.write import Helpers, Job, Purse, climb, estimate, plan, twins, write
+from foils.make.writer import Writer
+from foils.models.questions import Estimate
+from foils.offers import corpus_of, fresh, items_of, without
 from foils.pairs import Pairs
 from foils.run import VERDICTS, Run
 
@@ -71,13 +75,17 @@ class Wish:
         """
         if not 0 < self.quota < 1:
             raise RecipeError(f"quota={self.quota:g} is no share of the negatives; needs more than 0 and less than 1")
-        known = {c.name for c in CLASSES} | {c.kind for c in CLASSES}
+        both: tuple[type[Operator] | type[Writer], ...] = (*CLASSES, *WRITERS)
+        known = {c.name for c in both} | {c.kind for c in both}
         if unknown := sorted(set(self.kinds) - known):
             raise RecipeError(f"no kind and no operator is called {unknown[0]!r}; known: {', '.join(sorted(known))}")
         if self.side not in ("document", "query", "both"):
             raise RecipeError(f"side={self.side!r}; one of document, query, both")
+        rules = set(self.kinds) & ({c.name for c in CLASSES} | {c.kind for c in CLASSES})
+        if self.writers() and not rules:
+            return ()
         able = operators(self.safety, seed=self.seed)
-        wanted = [o for o in able if not self.kinds or {o.name, o.kind} & set(self.kinds)]
+        wanted = [o for o in able if not self.kinds or {o.name, o.kind} & rules]
         sided = [o for o in wanted if self.side == "both" or o.side == self.side]
         lacking = {n: how for o in sided for n, how in o.missing().items()}
         if ready := tuple(o for o in sided if not o.missing()):
@@ -86,6 +94,26 @@ class Wish:
         raise RecipeError(
             f"no operator is left for {', '.join(self.kinds) or 'these options'} on side {self.side}: {hint}"
         )
+
+    def writers(self) -> tuple[Writer, ...]:
+        """The kinds of a language model that are named, by themselves or by a kind that no rule makes.
+
+        Raises:
+            RecipeError: they do not go with the other options.
+        """
+        ruled = {c.kind for c in CLASSES}
+        named = tuple(c() for c in WRITERS if {c.name, *({c.kind} - ruled)} & set(self.kinds))
+        if not named:
+            return ()
+        if self.side == "query":
+            raise RecipeError(f"{named[0].name} makes documents; leave side=query out, or say both")
+        if self.safety:
+            raise RecipeError(
+                f"safety={self.safety:g}: nobody has read what {named[0].name} makes; leave the safety out for it"
+            )
+        if {c.kind for c in named} == {"twin"} and set(self.kinds) <= {"paraphrase", "twin"}:
+            raise RecipeError("paraphrase gives twins to negatives of other kinds; name one of them, too")
+        return named
 
 
 @dataclass(frozen=True)
@@ -101,6 +129,7 @@ class Making:
         artefact: AUC of a classifier that never sees the query; null: too few to tell.
         words: what gives made negatives away, with z-statistics.
         again: the same had been made before, nothing was done.
+        whole: AUC of such a classifier on whole texts that a model wrote; null: too few to tell.
     """
 
     run: Run
@@ -111,10 +140,16 @@ class Making:
     artefact: float | None = None
     words: tuple[str, ...] = ()
     again: bool = False
+    whole: float | None = None
 
 
 def make_into(
-    run: Run, wish: Wish | None = None, *, nli: Entailment | None = None, out: str | Path | None = None
+    run: Run,
+    wish: Wish | None = None,
+    *,
+    nli: Entailment | None = None,
+    helpers: Helpers | None = None,
+    out: str | Path | None = None,
 ) -> Making:
     """Make typed negatives for the queries of a run and put them into it.
 
@@ -126,47 +161,92 @@ def make_into(
     Args:
         run: a finished run.
         wish: what to make; null: the defaults.
-        nli: an entailment model for level L2; null: levels L0 and L1 only.
+        nli: an entailment model for level L2; null: that of the helpers, if any.
+        helpers: the models that write and check, levels L2 to L4; null: levels L0 and L1 only.
         out: another run folder; null: the run's own, or memory for a run without one.
 
     Raises:
         RecipeError: an option is wrong, or no operator is left.
         DataError: ``out`` holds something else.
+        JudgeError: a model cannot be asked.
     """
-    wish = wish or Wish()
-    chosen = wish.operators()
+    wish, helpers = wish or Wish(), helpers or Helpers()
+    helpers = replace(helpers, nli=nli) if nli is not None else helpers
+    chosen, writers = wish.operators(), wish.writers()
+    helpers.check(writers)
     bare = marked.strip(run.pairs)
-    key = _key(bare, wish, nli)
+    key = _key(bare, wish, helpers)
     target = Path(out) if out is not None else run.folder
     if (done := _there(run, target, key, chosen)) is not None:
         return done
     start = time.monotonic()
-    items = _items(bare, wish.language)
-    pool = Pool.build(bare.collection.passages.to_list()) if any("corpus" in o.needs for o in chosen) else None
-    cases, tally = make([replace(i, pool=pool) for i in items], chosen, _corpus(bare))
-    cases = _new(bare, cases, tally)
-    even = balanced(cases)
-    for _, cut in _without(cases, even):
-        tally.counts[cut.operator, "one-sided"] += 1
-    room = int(wish.quota / (1 - wish.quota) * bare.frame.filter(bare.live).height)
-    taken = _draw(even, room, nli, tally, wish.seed)
-    pairs, entries = _put(bare, items, taken, wish)
-    blind = _blind(taken)
-    making = Making(
-        run,
-        tally.made(),
-        dict(sorted(Counter(m.operator for _, m in taken).items())),
-        tally.reasons(),
-        len(items),
-        *blind,
-    )
-    ledger = _told(run.ledger, pairs, wish, key, making, time.monotonic() - start)
+    offer = _offer(bare, wish, chosen, writers)
+    taken = _taken(bare, offer, wish, helpers)
+    pairs, entries = _put(bare, taken, wish)
+    pairs = marked.heed(pairs, run.verdicts)
+    made = dict(sorted(Counter(m.operator for _, m in taken).items()))
+    making = Making(run, offer.tally.made(), made, offer.tally.reasons(), len(offer.items), *_blind(taken))
+    making = replace(making, whole=_whole(taken, wish.twins))
+    if any("not asked, the money" in why for found in making.reasons.values() for why in found):
+        key += " not all asked"
+    ledger = _told(run.ledger, pairs, wish, key, making, time.monotonic() - start, helpers)
     return replace(making, run=_store(replace(run, pairs=pairs, ledger=ledger), target, key, bare, entries))
 
 
-def _key(bare: Pairs, wish: Wish, nli: Entailment | None) -> str:
-    """What the result depends on: version, options, model, texts, and which negatives were selected."""
-    digest = hashlib.sha256(f"{foils.__version__}\n{wish!r}\n{nli.name if nli else ''}\n".encode())
+def planned(run: Run, wish: Wish, helpers: Helpers) -> dict[str, Estimate]:
+    """What ``make_into`` would ask models at most: calls, tokens and cost for writing, reading, judging, and in all.
+
+    Sends nothing. Texts that are not written yet count with the length of their positive; fewer are asked for where
+    the quota is filled before.
+    """
+    chosen, writers = wish.operators(), wish.writers()
+    helpers.check(writers)
+    bare = marked.strip(run.pairs)
+    offer = _offer(bare, wish, chosen, writers)
+    room = _room(bare, wish)
+    return estimate(offer.jobs if room else (), turns(offer.cases, wish.seed)[:room], helpers)
+
+
+class _Offer(NamedTuple):
+    """What there is to choose from: items, what rules made of them, and what a model may be asked to write."""
+
+    items: list[Item]
+    cases: list[Case]
+    jobs: list[Job]
+    writers: tuple[Writer, ...]
+    tally: Tally
+
+
+def _offer(bare: Pairs, wish: Wish, chosen: Sequence[Operator], writers: tuple[Writer, ...]) -> _Offer:
+    items = items_of(bare, wish.language)
+    pool = Pool.build(bare.collection.passages.to_list()) if any("corpus" in o.needs for o in chosen) else None
+    cases, tally = make([replace(i, pool=pool) for i in items], chosen, corpus_of(bare)) if chosen else ([], Tally())
+    cases = fresh(bare, cases, tally)
+    even = balanced(cases)
+    for _, cut in without(cases, even):
+        tally.counts[cut.operator, "one-sided"] += 1
+    return _Offer(items, even, plan(items, writers, tally, wish.seed), writers, tally)
+
+
+def _room(bare: Pairs, wish: Wish) -> int:
+    """How many made negatives the quota leaves room for."""
+    return int(wish.quota / (1 - wish.quota) * bare.frame.filter(bare.live).height)
+
+
+def _taken(bare: Pairs, offer: _Offer, wish: Wish, helpers: Helpers) -> list[Case]:
+    """What goes into the run: a model and rules share the room half and half, what one leaves the other takes."""
+    room, purse = _room(bare, wish), Purse(helpers.budget)
+    corpus = corpus_of(bare) if offer.jobs else Corpus()
+    ours = room if not offer.cases else room // 2
+    written = write(offer.jobs, ours, helpers, purse, corpus, offer.tally)
+    drawn = _draw(offer.cases, room - len(written), helpers, purse, offer.tally, wish.seed)
+    return twins([*written, *drawn], helpers, purse, offer.writers, offer.tally)
+
+
+def _key(bare: Pairs, wish: Wish, helpers: Helpers) -> str:
+    """What the result depends on: version, options, models, prompts, texts, and which negatives were selected."""
+    names = "\n".join((*helpers.names, *(w.prompt for w in wish.writers())))
+    digest = hashlib.sha256(f"{foils.__version__}\n{wish!r}\n{names}\n".encode())
     digest.update(bare.collection.fingerprint.encode())
     for column in ("query", "doc"):
         digest.update(bare.frame.filter(bare.live)[column].to_numpy().tobytes())
@@ -187,80 +267,16 @@ def _there(run: Run, target: Path | None, key: str, chosen: Sequence[Operator]) 
     return Making(found, {}, dict(sorted(taken.items())), {}, 0, again=True)
 
 
-def _items(pairs: Pairs, language: str) -> list[Item]:
-    """An item per known positive of every mined query, in the order of the table."""
-    collection = pairs.collection
-    positives = pairs.frame.filter("positive").select("query", "doc")
-    texts = {d: passage(collection.corpus, d) for d in positives["doc"].unique().to_list()}
-    known: dict[int, list[int]] = defaultdict(list)
-    for query, doc in positives.iter_rows():
-        known[query].append(doc)
-    items = []
-    for query, doc in positives.iter_rows():
-        others = tuple(texts[d] for d in known[query] if d != doc)
-        asked = collection.queries["text"][query]
-        answer = _answer(collection.queries, query, texts[doc])
-        items.append(Item(asked, texts[doc], answer, others, language, place=(query, doc)))
-    return items
-
-
-def passage(corpus: pl.DataFrame, doc: int) -> str:
-    """The title on a line of its own, then the text."""
-    title = (corpus["title"][doc] or "") if "title" in corpus.columns else ""
-    line = " ".join(title.split())
-    return f"{line}\n{corpus['text'][doc]}" if line else str(corpus["text"][doc])
-
-
-def _answer(queries: pl.DataFrame, query: int, text: str) -> str | None:
-    """The first known answer that stands in the passage."""
-    column = next((c for c in ("answers", "answer") if c in queries.columns), None)
-    given = queries[column][query] if column else None
-    if isinstance(given, dict):
-        given = given.get("text")
-    each = [given] if isinstance(given, str) else [] if given is None else list(given)
-    low = text.lower()
-    return next((a for a in each if isinstance(a, str) and a.strip() and a.strip().lower() in low), None)
-
-
-def _corpus(pairs: Pairs) -> Corpus:
-    collection = pairs.collection
-    passages = [passage(collection.corpus, d) for d in range(collection.corpus.height)]
-    return Corpus(passages=passages, queries=collection.queries["text"].to_list())
-
-
-def _new(pairs: Pairs, cases: Sequence[Case], tally: Tally) -> list[Case]:
-    """Without passages of the corpus that are selected for the query as they are."""
-    collection = pairs.collection
-    texts = {passage(collection.corpus, d): d for d in reversed(range(collection.corpus.height))}
-    selected = set(pairs.frame.filter(pairs.live).select("query", "doc").iter_rows())
-    kept = []
-    for item, found in cases:
-        if not found.edits and (item.place[0], texts.get(found.text, -1)) in selected:
-            tally.counts[found.operator, "selected already"] += 1
-        else:
-            kept.append((item, found))
-    return kept
-
-
-def _without(cases: Sequence[Case], kept: Sequence[Case]) -> list[Case]:
-    there = {id(m) for _, m in kept}
-    return [c for c in cases if id(c[1]) not in there]
-
-
-def _draw(cases: Sequence[Case], room: int, nli: Entailment | None, tally: Tally, seed: int) -> list[Case]:
+def _draw(cases: Sequence[Case], room: int, helpers: Helpers, purse: Purse, tally: Tally, seed: int) -> list[Case]:
     """As many as there is room for: every query in turn, the rarer operator first."""
     order = turns(cases, seed)
-    if nli is None:
-        return order[:room]
     kept: list[Case] = []
     while order and len(kept) < room:
         part, order = order[: room - len(kept)], order[room - len(kept) :]
-        for (item, _), checked in zip(part, verify(part, [Nli(nli)]), strict=True):
-            if proven(checked):
-                kept.append((item, checked))
-            else:
-                tally.counts[checked.operator, "L2: not a contradiction"] += 1
-                tally.counts[checked.operator, "made"] -= 1
+        paid = [c for c in part if purse.take(len(helpers.late))]
+        for _, cut in part[len(paid) :]:
+            tally.counts[cut.operator, "not asked, the budget is spent"] += 1
+        kept += climb(paid, helpers, tally)
     return kept
 
 
@@ -281,7 +297,7 @@ def turns(cases: Sequence[Case], seed: int = 0) -> list[Case]:
     return [case for *_, case in sorted(ranked, key=lambda r: (r[0], r[1], r[2][0].place))]
 
 
-def _put(bare: Pairs, items: Sequence[Item], taken: Sequence[Case], wish: Wish) -> tuple[Pairs, list[Entry]]:
+def _put(bare: Pairs, taken: Sequence[Case], wish: Wish) -> tuple[Pairs, list[Entry]]:
     places: Counter[int] = Counter()
     entries = []
     for item, found in sorted(taken, key=lambda c: (c[0].place, c[1].operator)):
@@ -312,7 +328,22 @@ def _blind(taken: Sequence[Case]) -> tuple[float | None, tuple[str, ...]]:
     return found.auc, tuple(f"{g.words} {g.z:+.1f}" for g in found.words[:10])
 
 
-def _told(ledger: Ledger, pairs: Pairs, wish: Wish, key: str, making: Making, seconds: float) -> Ledger:
+def _whole(taken: Sequence[Case], twins: bool) -> float | None:
+    """The same classifier on whole texts of a model against the positives that they stand beside."""
+    written = [(i, m) for i, m in taken if m.whole]
+    if len({i.passage for i, _ in written}) < 5 * LEAST:
+        return None
+    beside = [(i.passage, i.passage) for i, _ in written]
+    if twins:
+        beside += [(m.twin.text, i.passage) for i, m in written if m.twin is not None and m.twin.sure]
+    groups = [i.passage for i, _ in written] + [g for _, g in beside]
+    numbers = {g: n for n, g in enumerate(dict.fromkeys(groups))}
+    return blind([m.text for _, m in written], [t for t, _ in beside], [numbers[g] for g in groups])
+
+
+def _told(
+    ledger: Ledger, pairs: Pairs, wish: Wish, key: str, making: Making, seconds: float, helpers: Helpers
+) -> Ledger:
     """The ledger with one more line, which takes the place of an earlier one."""
     why: Counter[str] = Counter()
     for found in making.reasons.values():
@@ -323,7 +354,9 @@ def _told(ledger: Ledger, pairs: Pairs, wish: Wish, key: str, making: Making, se
         "nothing made": ", ".join(f"{n:,} {r}" for r, n in why.most_common(8)) or "never",
         "artefact AUC": "too few to tell" if making.artefact is None else f"{making.artefact:.3f}",
         "give-away words (z)": ", ".join(making.words) or "none",
-    }
+    } | helpers.facts()
+    if making.whole is not None:
+        facts["artefact AUC of whole texts"] = f"{making.whole:.3f}"
     scale = 2**20 if sys.platform == "darwin" else 2**10
     peak = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale, 1)
     live = pairs.counts().get("selected", 0)

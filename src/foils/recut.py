@@ -34,8 +34,8 @@ def recut(run: Run, verdicts: Verdicts, engine: Engine, recipe: Recipe | None = 
         FoilsError: the recipe needs something that a finished run does not hold.
     """
     chosen = recipe or run.recipe
-    # Made negatives rest on proof: no rule judges them, no sampler draws them.
-    pairs, typed = made.aside(verdicts.mark(undone(run.pairs)))
+    # Made negatives rest on proof: no rule judges them, no sampler draws them; a verdict still counts.
+    pairs, typed = made.aside(made.heed(verdicts.mark(undone(run.pairs)), verdicts))
     known: dict[str, list[Entry]] = {}
     for line in run.ledger.entries:
         known.setdefault(line.step, []).append(line)

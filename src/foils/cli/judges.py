@@ -106,11 +106,27 @@ def _llm(kind: str, model: str, options: dict[str, Any]) -> Any:
     from foils.judges.listwise import LlmListwise
     from foils.judges.llm import Llm
     from foils.judges.logprob import LlmLogprob
+
+    made: Any = {"llm": Llm, "llm-listwise": LlmListwise, "llm-logprob": LlmLogprob}[kind]
+    return made(client(f"--judge {kind}:{model}", model, options))
+
+
+def client(what: str, model: str, options: dict[str, Any]) -> Any:
+    """A chat model as the options of endpoints say.
+
+    Args:
+        what: who wants it, as on the command line.
+        model: its name.
+        options: of endpoints, by their names on the command line; ``beside``: a client whose account it shares.
+
+    Raises:
+        RecipeError: there is no address.
+    """
     from foils.models.llm import Budget, Chat
 
     if not options["--base-url"]:
-        raise RecipeError(f"--judge {kind}:{model} needs --base-url, for instance http://localhost:8000/v1")
+        raise RecipeError(f"{what} needs --base-url, for instance http://localhost:8000/v1")
+    if options.get("beside") is not None:
+        return options["beside"].beside(model)
     budget = Budget(options["--price-in"], options["--price-out"], None, options["--money"])
-    chat = Chat(model, options["--base-url"], options["--key-env"], budget=budget)
-    made: Any = {"llm": Llm, "llm-listwise": LlmListwise, "llm-logprob": LlmLogprob}[kind]
-    return made(chat)
+    return Chat(model, options["--base-url"], options["--key-env"], budget=budget)

@@ -82,6 +82,7 @@ def _operators(as_json: bool) -> None:
     if as_json:
         print_json([row._asdict() for row in rows])
         return
+    unlocks = dict(part.split(": ", 1) for r in rows for part in r.missing.split("; ") if part)
     shown = [
         [
             r.name,
@@ -90,11 +91,12 @@ def _operators(as_json: bool) -> None:
             r.languages,
             r.safety,
             "on" if r.on else "off",
-            f"needs {r.missing}" if r.missing else "yes",
+            f"needs {', '.join(n for n in unlocks if f'{n}: ' in r.missing)}" if r.missing else "yes",
         ]
         for r in rows
     ]
     print_table(["operator", "kind", "side", "languages", "right of read", "default", "runs here"], shown)
+    sys.stdout.write("".join(f"{name} is unlocked by: {how}\n" for name, how in unlocks.items()))
     sys.stdout.write(
         "foils methods OPERATOR tells what one does and where it fails; docs/safety.md how they were read.\n"
     )

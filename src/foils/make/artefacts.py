@@ -91,15 +91,30 @@ def guard(cases: Sequence[tuple[Item, Made]], *, twins: bool = False, seed: int 
     Raises:
         DataError: fewer than ten originals are left.
     """
+    edited = [(i, m) for i, m in cases if m.edits and m.kind != "deletion"]
+    negatives, positives, groups = sides(edited, twins=twins)
+    if len(set(groups.tolist())) < LEAST:
+        raise DataError(f"the artefact guard needs negatives of at least {LEAST} originals, found {len(set(groups))}")
+    auc = blind(negatives, positives, groups, seed)
+    return Artefacts(auc, len(negatives), len(positives), give_aways(negatives, positives))
+
+
+def blind(
+    negatives: Sequence[str], positives: Sequence[str], groups: Sequence[int] | NDArray[np.int64], seed: int = 0
+) -> float:
+    """AUC of a classifier on runs of 1 to 3 words that never sees a query.
+
+    Args:
+        negatives: texts.
+        positives: texts.
+        groups: a number per text, negatives first; texts of one number are in one fold.
+        seed: of the folds.
+    """
     from sklearn.feature_extraction.text import CountVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import roc_auc_score
     from sklearn.model_selection import GroupKFold
 
-    edited = [(i, m) for i, m in cases if m.edits and m.kind != "deletion"]
-    negatives, positives, groups = sides(edited, twins=twins)
-    if len(set(groups.tolist())) < LEAST:
-        raise DataError(f"the artefact guard needs negatives of at least {LEAST} originals, found {len(set(groups))}")
     texts = np.array([*negatives, *positives], dtype=object)
     labels = np.array([1] * len(negatives) + [0] * len(positives))
     scores = np.zeros(len(texts))
@@ -108,8 +123,7 @@ def guard(cases: Sequence[tuple[Item, Made]], *, twins: bool = False, seed: int 
         model = LogisticRegression(max_iter=300, class_weight="balanced")
         model.fit(counts.fit_transform(texts[train]), labels[train])
         scores[test] = model.decision_function(counts.transform(texts[test]))
-    auc = float(roc_auc_score(labels, scores))
-    return Artefacts(auc, len(negatives), len(positives), give_aways(negatives, positives))
+    return float(roc_auc_score(labels, scores))
 
 
 def give_aways(negatives: Sequence[str], positives: Sequence[str], most: int = 20) -> tuple[GiveAway, ...]:
@@ -150,7 +164,7 @@ def balanced(cases: Sequence[tuple[Item, Made]], slack: float = 0.1, least: int 
     away stays within ``least + slack * n``, n being how often the word has been added or taken away so far.
 
     Args:
-        cases: items and negatives; those without edits, and deletions, pass.
+        cases: items and negatives; those without edits, deletions, and what a model wrote, pass.
         slack: the allowance of a word, as a share of its own traffic.
         least: what a word may be off at any rate.
     """
@@ -180,7 +194,8 @@ def _shifted(made: Made) -> dict[tuple[str, str], int]:
 
     Pairs, since a subject that many queries ask about would be changed the same way each time: *acute myeloid*.
     """
-    if made.kind == "deletion":
+    # What a model wrote was paid for; how much its words give away is told, not cut.
+    if made.kind == "deletion" or made.written is not None:
         return {}
     change: Counter[str] = Counter()
     for edit in inverse(made.edits):

@@ -12,6 +12,8 @@ MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
     "December",
 )  # fmt: skip
+NAMES = {name.lower(): number for number, name in enumerate(MONTHS)}
+FOUR = re.compile(r"\d{4}")
 LENGTHS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 FIRST, LAST = 1000, 2049
 PEOPLE = frozenset(["people", "men", "women", "children", "persons", "patients", "deaths", "feet", "mice", "species"])
@@ -85,7 +87,7 @@ class Year(NamedTuple):
 def years(text: Text) -> tuple[Year, ...]:
     """The years of a text; a four-digit number that counts or measures something is none."""
     raw = text.raw
-    if not re.search(r"\d{4}", raw):
+    if FOUR.search(raw) is None:
         return ()
     found = []
     ranges = {s: (a, b, m) for m in RANGE.finditer(raw) for a, b in [_ends(m)] for s in (m.start("a"), m.start("b"))}
@@ -142,7 +144,7 @@ class Date(NamedTuple):
 def dates(text: Text) -> tuple[Date, ...]:
     """The months of a text; ``may`` and ``march`` count only with a day, a year, or ``in`` before them."""
     raw, found = text.raw, []
-    if not text.vocabulary & {m.lower() for m in MONTHS}:
+    if text.vocabulary.isdisjoint(NAMES):
         return ()
     for match in MONTH.finditer(raw):
         name = match["month"]
@@ -151,7 +153,7 @@ def dates(text: Text) -> tuple[Date, ...]:
         before = LEFT.search(raw, max(0, match.start() - 12), match.start())
         if not known and (before is None or (name.lower() in ("may", "march") and name.islower())):
             continue
-        number = [m.lower() for m in MONTHS].index(name.lower())
+        number = NAMES[name.lower()]
         if day > 31:
             continue
         year = int(match["year"]) if match["year"] else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,10 +10,17 @@ from foils.make import gate
 from foils.make.dates import dates, years
 from foils.make.edits import Edit, Span, apply
 from foils.make.item import ANY, Found, Item, Kind, Made, Operator, Refused
+from foils.make.nearmiss import fits
+from foils.make.values import quantities
 from foils.make.view import MARKUP, Text
 from foils.make.words import stem, stop
 
 LEFT = 2
+RELATIVE = re.compile(
+    r"\b(?:years?|seasons?) (?:later|after|before|earlier|ago)\b|\b(?:following|next|previous) (?:year|season)\b"
+    r"|\bin \w+ years\b|\b\d{4}s\b",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -20,8 +28,8 @@ class DeleteEvidence(Operator):
     """Takes out the sentences that hold the answer; the rest still speaks of the query's subject.
 
     The deletion intervention of the semantic-faithfulness studies: about half of the models go on answering. Needs the
-    answer, or a question for a date in a passage with dates in one sentence only. Fails where what is left implies
-    the answer.
+    answer, or a question for a date or a number of things in a passage that holds one in one sentence only. Fails
+    where what is left implies the answer.
     """
 
     name: ClassVar[str] = "delete-evidence"
@@ -30,7 +38,7 @@ class DeleteEvidence(Operator):
 
     def make(self, item: Item) -> Made | Refused:
         """Delete, then look whether anything of the answer is left."""
-        if item.answer is None and gate.asks(item.question) != "date":
+        if item.answer is None and not gate.asks(item.question):
             return Refused("answer not known")
         if len(item.text.sentences) <= LEFT:
             return Refused("too short")
@@ -57,8 +65,10 @@ class DeleteEvidence(Operator):
             if not item.answers:
                 return "answer not in passage"
             return [s for s in sentences if any(s.meets(a) for a in item.answers)]
-        dated = [*(y.span for y in item.years), *(d.span for d in item.dates)]
-        found = [s for s in sentences if any(s.meets(d) for d in dated)]
+        values = [*(y.span for y in item.years), *(d.span for d in item.dates)]
+        if gate.asks(item.question) == "number":
+            values = [q.span for q in item.numbers if fits(item, q)]
+        found = [s for s in sentences if any(s.meets(v) for v in values)]
         if len(found) != 1 or gate.best(item)[0] != found[0]:
             return "answer not known"
         return found
@@ -72,7 +82,7 @@ class DeleteEvidence(Operator):
     def _left(self, item: Item, text: str) -> bool:
         rest = Text(text)
         if item.answer is None:
-            return bool(years(rest) or dates(rest))
+            return bool(years(rest) or dates(rest) if gate.asks(item.question) == "date" else quantities(rest))
         stems = {stem(w.low) for w in Text(item.answer).words if w.low not in stop()} - item.question.content
         return bool(stems) and stems <= rest.content
 
@@ -107,10 +117,11 @@ class OtherPeriod(Operator):
                 continue
             text = Text(passage)
             said = years(text)
-            if any(y.holds(v) for y in said for v in wanted):
+            # "Two years later", and the season that ends in the year, tell of it without naming it.
+            if any(y.holds(v) or abs(y.value - v) <= 1 for y in said for v in wanted) or RELATIVE.search(passage):
                 continue
             sentence = next((s for s in text.sentences if asked <= text.stems(s)), None)
-            if sentence is None or not any(sentence.holds(y.span) for y in said):
+            if sentence is None or text.why_not_prose(sentence) or not any(sentence.holds(y.span) for y in said):
                 continue
             evidence = gate.best(item)[0]
             other = ", ".join(str(y.value) for y in said if sentence.holds(y.span))

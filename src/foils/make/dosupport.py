@@ -16,6 +16,21 @@ from foils.make.negation import FINITE, WEAK, admits, clause
 from foils.make.view import Text, Word
 from foils.make.words import BE
 
+TELLING = frozenset(
+    [
+        "said",
+        "says",
+        "say",
+        "announced",
+        "announces",
+        "reported",
+        "reports",
+        "revealed",
+        "confirmed",
+        "claimed",
+        "claims",
+    ]
+)
 TAGS = {"VBZ": "does", "VBD": "did", "VBP": "do"}
 
 
@@ -101,6 +116,8 @@ def verb(text: Text, sentence: Span) -> tuple[Word, str, str] | str:
         if kind not in TAGS or number == 0 or not word.text.islower() or word.low.endswith("n't"):
             continue
         subject = tags[number - 1]
+        if inside[number - 1].low == "also" or word.low in TELLING:
+            return "no verb"
         agrees = subject in ("NN", "NNP", "PRP", "NNS", "NNPS", "RB", "CD") and not (
             kind == "VBP" and subject in ("NN", "NNP")
         )

@@ -10,11 +10,17 @@ from typing import ClassVar
 from foils.make import gate
 from foils.make.edits import Edit, Span, apply
 from foils.make.item import Item, Kind, Made, Operator, Reasons, Refused
-from foils.make.pool import Entity
+from foils.make.lexicon import words
+from foils.make.pool import Entity, first_words
 from foils.make.premise import Change, Premise
 from foils.make.sets import Member, akin, another, members, replaced
+from foils.make.view import Text
 
 MENTIONS = 5
+WORK = re.compile(
+    r"\b(?:movies?|films?|shows?|series|songs?|books?|novels?|play(?:s|ed|ing)?|character|season|albums?|cast|tour|lyrics"
+    r"|sang|sings?|sung|episodes?|story|tv|game|translated|starr(?:ed|ing)|actor|actress|voice|theme|trailer)\b"
+)
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,7 @@ class Cohyponym(Operator):
     def make(self, item: Item) -> Made | Refused:
         """The first member that passes the gate."""
         asked = {m.word for m in members(item.question)}
-        if not asked and not item.answers:
+        if not item.answers and not any(word in item.text.low for word in asked):
             return Refused("no member of a set")
         there, reasons = members(item.text), Reasons()
         for word in dict.fromkeys(m.word for m in there):
@@ -62,8 +68,10 @@ class Cohyponym(Operator):
         count = len(re.findall(rf"\b{re.escape(word)}", item.text.low))
         if len(group) > MENTIONS or count > len(group) or akin(word, item.text.low):
             return "value elsewhere"
-        if route == "query" and gate.alias(item, word):
+        if route == "query" and (gate.alias(item, word) or group[0].group not in words("function", "named set")):
             return "alias"
+        if route == "query" and gate.share(item, place) < gate.EXPECTED:
+            return "not aligned"
         # A list of several members: the others may answer just as well.
         sentence = item.text.sentence(place)
         if sum(m.group == group[0].group and sentence.holds(m.span) for m in there) > len(group):
@@ -86,13 +94,16 @@ class EntitySwap(Operator):
     def make(self, item: Item) -> Made | Refused:
         """The first name that passes the gate."""
         reasons = Reasons()
-        if not item.names:
+        if (item.answer is None and not hinted(item.question)) or not item.names:
             return Refused("no typed name")
         for entity in dict.fromkeys(item.names):
             answer = gate.answered(item, [entity.span])
             route = "answer" if answer else "query" if entity.text.lower() in item.question.low else ""
             if not route:
                 reasons.add("not aligned", entity.text)
+                continue
+            if route == "query" and (titled(item, entity) or gate.best(item)[1] < gate.CLAIM):
+                reasons.add("part of a name", entity.text)
                 continue
             new = other(item, entity, f"{self.name}{self.seed}")
             edits = mentions(item.passage, entity, new, self.name) if new else []
@@ -103,6 +114,19 @@ class EntitySwap(Operator):
             let = gate.found(item, entity.span.start, route, f"{entity.text!r} is now {new!r}", answer, elsewhere="no")
             return self.made(item, apply(item.passage, edits), edits, let)
         return reasons.result("no typed name")
+
+
+def hinted(text: Text) -> bool:
+    """A text may hold a typed name: cheaper than to look for one."""
+    return not text.vocabulary.isdisjoint(first_words())
+
+
+def titled(item: Item, entity: Entity) -> bool:
+    """A work, or somebody in one: *Harry Potter and the ...*, *who plays Claire Underwood*."""
+    if WORK.search(item.question.low):
+        return True
+    after = (item.passage[m.end() : m.end() + 12] for m in re.finditer(re.escape(entity.text), item.passage))
+    return any(re.match(r"\s+(?:and the|Returns|[IVX]+\b|\d)|\s*''", a) for a in after)
 
 
 def other(item: Item, entity: Entity, salt: str) -> str | None:
@@ -150,7 +174,7 @@ class QueryEntity(Premise):
 
     def changes(self, item: Item) -> Iterator[Change | Refused]:
         """Typed names of the passage that the query holds."""
-        for entity in item.names:
+        for entity in item.names if hinted(item.question) else ():
             place = item.question.low.find(entity.text.lower())
             if place < 0:
                 continue

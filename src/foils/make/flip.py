@@ -48,8 +48,10 @@ class Flip(Operator):
     def make(self, item: Item) -> Made | Refused:
         """The first word that passes the gate."""
         wanted = self._wanted(item)
-        if not wanted:
+        if not wanted or item.text.stemmed.isdisjoint(wanted):
             return Refused("no such word")
+        if item.answer is None and gate.claim(item.question) and len(item.text.sentences) > SENTENCES:
+            return Refused("said elsewhere")
         reasons = Reasons()
         for hit in self._hits(item, wanted):
             if problem := self._problem(item, hit):
@@ -110,6 +112,8 @@ class Flip(Operator):
             return "said elsewhere"
         if hit.route == "query" and gate.alias(item, word.low):
             return "alias"
+        if hit.route == "query" and {stem(w) for w in hit.new.lower().split()} & item.question.content:
+            return "query asks about both"
         return self.fits(text, hit.number)
 
     def _edits(self, item: Item, hit: Hit) -> list[Edit] | None:
@@ -185,6 +189,9 @@ def _phrases() -> dict[str, tuple[tuple[str, ...], ...]]:
 def fixed(text: Text, number: int) -> bool:
     """The word is part of a fixed phrase, or tied to its neighbour by a hyphen."""
     word = text.words[number]
+    # "How old" asks for a degree: "how young" would ask for the same one.
+    if number and text.words[number - 1].low == "how":
+        return True
     around = text.raw[max(0, word.start - 2) : word.start].strip()[-1:] + text.raw[word.end : word.end + 2].strip()[:1]
     if set(around) & set("-‐/–"):
         return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Literal
 
 from foils.make.edits import Span
@@ -13,6 +14,7 @@ from foils.make.view import Text
 from foils.make.words import stop
 
 NEAR = 0.34
+LETTERS = re.compile(r"[a-z]+")
 ACRONYM = re.compile(r"\b(?=\w*[A-Z]\w*[A-Z])[A-Z][A-Za-z]{1,7}\d{0,2}\b")
 PART = re.compile(r"[.;:!?]")
 CLAIM = 0.5
@@ -71,7 +73,13 @@ def polar(question: Text) -> bool:
 
 def claim(question: Text) -> bool:
     """A statement to be supported, not a question; keywords without a verb are none."""
-    if WH.search(question.raw) or polar(question) or len(question.words) < 4:
+    return _claims(question.raw)
+
+
+@lru_cache(maxsize=4096)
+def _claims(raw: str) -> bool:
+    question = Text(raw)
+    if WH.search(raw) or polar(question) or len(question.words) < 4:
         return False
     low = [w.low for w in question.words]
     # Typed without a capital and a full stop, "the layer of the eye is the" is a question that leaves out its end.
@@ -85,7 +93,7 @@ def claim(question: Text) -> bool:
 def negated(text: Text, sentence: Span, place: int | None = None, but: str = "") -> bool:
     """The sentence holds a negator, before a place if one is given; the word ``but`` does not count."""
     low = text.low[sentence.start : place if place is not None else sentence.end]
-    found = set(re.findall(r"[a-z]+", low.replace("n't", " not ").replace("n’t", " not ")))
+    found = set(LETTERS.findall(low.replace("n't", " not ").replace("n’t", " not ")))
     return bool(found & words("polarity", "negator") - {but})
 
 
@@ -97,7 +105,7 @@ def unsound(item: Item, place: int, *, negators: bool = True) -> str | None:
         return reason
     if text.quoted(place, sentence):
         return "quoted"
-    before = set(re.findall(r"[a-z]+", text.low[sentence.start : place]))
+    before = set(LETTERS.findall(text.low[sentence.start : place]))
     if before & words("polarity", "conditional"):
         return "conditional"
     if negators and negated(text, sentence, place):
@@ -123,12 +131,17 @@ def answered(item: Item, spans: Sequence[Span]) -> Span | None:
 
 def asks(question: Text) -> Asked:
     """What kind of value a question without a known answer asks for."""
-    first = WH.search(question.raw)
+    return _asks(question.raw)
+
+
+@lru_cache(maxsize=4096)
+def _asks(raw: str) -> Asked:
+    first = WH.search(raw)
     if first is None:
         return ""
-    if WHEN.match(question.raw, first.start()) or re.match(r"in what year", question.low):
+    if WHEN.match(raw, first.start()) or raw[:12].lower() == "in what year":
         return "date"
-    return "number" if HOW.match(question.raw, first.start()) else ""
+    return "number" if HOW.match(raw, first.start()) else ""
 
 
 def sole(item: Item, span: Span, others: Sequence[Span]) -> bool:

@@ -17,7 +17,9 @@ from foils.make.pool import Entity, Pool, entities
 from foils.make.values import Quantity, quantities
 from foils.make.view import LONGEST, Text
 
-Kind = Literal["polarity", "near-miss", "temporal", "false premise", "deletion"]
+Kind = Literal[
+    "polarity", "near-miss", "temporal", "false premise", "deletion", "generated", "graded", "degraded", "twin"
+]
 Side = Literal["document", "query"]
 ANY = frozenset({"any"})
 ENGLISH = frozenset({"en"})
@@ -26,7 +28,10 @@ UNLOCKS = {
     "lemminflect": "pip install 'foils[make]'",
     "textblob": "pip install 'foils[make]'",
     "spacy": "pip install spacy and an English pipeline with a parser, for instance en_core_web_sm",
+    "wn": "pip install wn and an English lexicon for it, for instance python -m wn download oewn:2024",
     "corpus": "a collection to look for other values in",
+    "endpoint": "--llm MODEL --base-url URL, a chat model behind an OpenAI-compatible endpoint",
+    "httpx": "pip install 'foils[llm]'",
 }
 
 
@@ -141,12 +146,41 @@ class Check(NamedTuple):
     found: str = ""
 
 
+class Written(NamedTuple):
+    """A language model wrote it: which one, by which prompt (a fingerprint), and the level of relevance it aimed at.
+
+    ``level`` is 3 (answers) to 0 (nothing to do with it); null where none was asked for.
+    """
+
+    model: str
+    prompt: str
+    level: int | None = None
+
+
 class Twin(NamedTuple):
-    """The hard positive: the same kind of change at the surface, the meaning kept."""
+    """The hard positive: the same kind of change at the surface, the meaning kept.
+
+    ``written`` says who wrote it, null for a rule; ``checks`` what models said of what was written.
+    """
 
     text: str
     edits: tuple[Edit, ...]
     rule: str
+    written: Written | None = None
+    checks: tuple[Check, ...] = ()
+
+    @property
+    def sure(self) -> bool:
+        """A rule keeps the meaning by construction; what a model wrote needs one that says so, and none against."""
+        said = {c.passed for c in self.checks}
+        return self.written is None or (True in said and False not in said)
+
+    def record(self) -> dict[str, Any]:
+        """Everything as plain values."""
+        plain = {"text": self.text, "edits": [asdict(e) for e in self.edits], "rule": self.rule}
+        if self.written is None:
+            return plain
+        return plain | self.written._asdict() | {"checks": [c._asdict() for c in self.checks]}
 
 
 class Refused(NamedTuple):
@@ -174,6 +208,7 @@ class Made:
         checks: the ladder of verification, as far as it was climbed.
         safety: measured share of this operator's negatives that are right; null: not measured.
         twin: the hard positive.
+        written: who wrote it; null: a rule made it.
     """
 
     operator: str
@@ -188,6 +223,12 @@ class Made:
     checks: tuple[Check, ...] = ()
     safety: float | None = None
     twin: Twin | None = None
+    written: Written | None = None
+
+    @property
+    def whole(self) -> bool:
+        """A new text from beginning to end, no edit of a known one."""
+        return self.written is not None and not self.edits
 
     def with_check(self, check: Check) -> Made:
         """The same with one more step of verification."""
@@ -195,14 +236,13 @@ class Made:
 
     def record(self) -> dict[str, Any]:
         """Everything as plain values, for JSON and tables."""
-        plain = asdict(self)
+        plain = asdict(replace(self, twin=None, written=None, checks=()))
         plain["checks"] = [c._asdict() for c in self.checks]
-        plain["twin"] = None if self.twin is None else plain["twin"]
-        if self.twin is not None:
-            plain["twin"] = {"text": self.twin.text, "edits": [asdict(e) for e in self.twin.edits]} | {
-                "rule": self.twin.rule
-            }
-        return plain
+        plain["twin"] = None if self.twin is None else self.twin.record()
+        del plain["written"]
+        if self.written is None:
+            return plain
+        return plain | self.written._asdict() | {"change": "whole text" if self.whole else "edits"}
 
 
 @dataclass(frozen=True)

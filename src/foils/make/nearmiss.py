@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,6 +15,9 @@ from foils.make.words import stem
 
 MENTIONS = 4
 KNOWN = 0.75
+SURE = 0.7
+BRACKET = re.compile(r"\s?\(\s?[^()]{1,60}\)")
+MEASURE = re.compile(r"how many ((?:square |cubic |metric )?[a-z]+)")
 ROMAN = ("", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X")
 
 
@@ -38,8 +41,8 @@ class Number(Operator):
         if not sought(item):
             return Refused("no number asked about")
         reasons = Reasons()
-        for group in groups(item.numbers):
-            if (group[0].unit is not None and group[0].unit.dimension == "time") is not self.duration:
+        for group in groups(likely(item)):
+            if timed(group[0]) is not self.duration:
                 continue
             let = admit(item, group, reasons)
             if let is None:
@@ -49,8 +52,9 @@ class Number(Operator):
                 reasons.add("no new value", group[0].text)
                 continue
             edits = [e for q in group for e in renumber(item.passage, q, new, self.name)]
+            edits += [e for q in group for e in unconverted(item, q, self.name)]
             return self.made(item, apply(item.passage, edits), edits, let)
-        return reasons.result("no number")
+        return reasons.result("not aligned" if any(timed(q) is self.duration for q in item.numbers) else "no number")
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,7 @@ class UnitSwap(Operator):
         if not sought(item):
             return Refused("no number asked about")
         reasons = Reasons()
-        for group in groups(item.numbers):
+        for group in groups(likely(item)):
             if group[0].unit is None or group[0].unit_span is None:
                 continue
             let = admit(item, group, reasons)
@@ -92,13 +96,14 @@ class UnitSwap(Operator):
                 reasons.add("no new value", group[0].unit.symbol)
                 continue
             return self.made(item, apply(item.passage, edits), edits, let)
-        return reasons.result("no unit")
+        return reasons.result("not aligned" if any(q.unit for q in item.numbers) else "no unit")
 
     def _edits(self, item: Item, group: tuple[Quantity, ...]) -> list[Edit] | None:
         unit = group[0].unit
         if unit is None:
             return None
-        taken = {q.unit.symbol for q in item.numbers if q.unit is not None}
+        again = {q for g in group for q in aside(item, g)}
+        taken = {q.unit.symbol for q in item.numbers if q.unit is not None and q not in again}
         near = [s for s in unit.near if s in units() and s not in taken and plausible(group[0], s)]
         if not near:
             return None
@@ -111,8 +116,13 @@ class UnitSwap(Operator):
             for names, others in ((unit.one, other.one), (unit.many, other.many)):
                 if " ".join(old.split()) in names:
                     new = others[min(names.index(" ".join(old.split())), len(others) - 1)]
-            edits.append(Edit(span.start, span.end, old, new, "unit"))
+            edits += [Edit(span.start, span.end, old, new, "unit"), *unconverted(item, quantity, "unit")]
         return edits
+
+
+def timed(quantity: Quantity) -> bool:
+    """A length of time."""
+    return quantity.unit is not None and quantity.unit.dimension == "time"
 
 
 def plausible(quantity: Quantity, symbol: str) -> bool:
@@ -121,6 +131,39 @@ def plausible(quantity: Quantity, symbol: str) -> bool:
     old = quantity.base or 0.0
     new = quantity.value * other.factor + other.offset
     return old > 0 and new > 0 and 1 / 1100 <= new / old <= 1100 and not 0.97 <= new / old <= 1.03
+
+
+def aside(item: Item, quantity: Quantity) -> list[Quantity]:
+    """The same quantity in other units, in brackets behind it: *70 miles (113 km)*."""
+    bracket = _bracket(item, quantity)
+    inside = [q for q in item.numbers if bracket is not None and bracket.holds(q.span)]
+    return inside if all(_nearly(quantity, q) for q in inside) else []
+
+
+def unconverted(item: Item, quantity: Quantity, rule: str) -> list[Edit]:
+    """The edit that takes the brackets with the same quantity in other units out."""
+    bracket = _bracket(item, quantity) if aside(item, quantity) else None
+    return [] if bracket is None else [Edit(*bracket, item.passage[bracket.start : bracket.end], "", rule)]
+
+
+def _bracket(item: Item, quantity: Quantity) -> Span | None:
+    if quantity.unit_span is None:
+        return None
+    match = BRACKET.match(item.passage, quantity.unit_span.end)
+    return None if match is None else Span(*match.span())
+
+
+def likely(item: Item) -> tuple[Quantity, ...]:
+    """The numbers of the passage that may answer or that the query may ask about: long passages hold many others."""
+    if item.answers or gate.asks(item.question) == "number":
+        return item.numbers
+    values = {q.value for q in item.asked_numbers}
+    bases = [q.base for q in item.asked_numbers if q.base is not None]
+    return tuple(
+        q
+        for q in item.numbers
+        if q.value in values or (q.base is not None and any(abs(q.base - b) <= 1e-6 * abs(b) for b in bases))
+    )
 
 
 def groups(numbers: tuple[Quantity, ...]) -> Iterator[tuple[Quantity, ...]]:
@@ -218,13 +261,16 @@ def _expected(item: Item, group: tuple[Quantity, ...]) -> bool:
     first = group[0]
     if not fits(item, first):
         return False
-    rivals = [q.span for q in item.numbers if q not in group and fits(item, q)]
+    others = [q for q in item.numbers if q not in group and not any(q in aside(item, g) for g in group)]
+    rivals = [q.span for q in others if fits(item, q)]
     sentence = gate.best(item)[0]
-    beside = [q for q in item.numbers if q not in group and sentence.holds(q.span)]
+    beside = [q for q in others if sentence.holds(q.span)]
     ranked = {w.low for w in item.text.within(sentence)} & set(ORDINALS[1:])
     if gate.HOW.search(item.query) and (beside or ranked):
         return False
-    return gate.sole(item, first.span, rivals) and not gate.best(item)[0].end <= first.span.start
+    # "Two species" answers no question for the species that were validated.
+    told = gate.best(item)[1] >= SURE
+    return told and gate.sole(item, first.span, rivals) and not gate.best(item)[0].end <= first.span.start
 
 
 def fits(item: Item, quantity: Quantity) -> bool:
@@ -232,6 +278,9 @@ def fits(item: Item, quantity: Quantity) -> bool:
     match = gate.HOW.search(item.query)
     if match is None or quantity.label:
         return False
+    measure = MEASURE.match(item.question.low, match.start())
+    if measure is not None and (unit := units().get(" ".join(measure[1].split()))) is not None:
+        return quantity.unit is not None and quantity.unit.dimension == unit.dimension
     if match[1].lower() == "many":
         asked = stem((match[2] or "").lower())
         return asked not in ("", "number", "percent", "time") and asked in quantity.heads
@@ -249,8 +298,9 @@ def elsewhere(item: Item, group: tuple[Quantity, ...]) -> bool:
     first = group[0]
     if any(q.value != first.value for q in group):
         return True
+    again = [q for g in group for q in aside(item, g)]
     for other in item.numbers:
-        if other not in group and (other.value == first.value or _nearly(first, other)):
+        if other not in group and other not in again and (other.value == first.value or _nearly(first, other)):
             return True
     digits = f"{first.value:.10g}"
     forms = {digits, f"{first.value:,.10g}", first.text.lower()}
@@ -268,7 +318,7 @@ def _nearly(one: Quantity, two: Quantity) -> bool:
     return one.unit.dimension == two.unit.dimension and abs(one.base - two.base) <= 0.06 * abs(one.base)
 
 
-def fresh(item: Item, quantity: Quantity, salt: str) -> float | None:
+def fresh(item: Item, quantity: Quantity, salt: str, held: Callable[[float], bool] = lambda _: False) -> float | None:
     """Another value: a quarter to a half away, as round as the old one, plausible, and new to query and passage."""
     taken = {q.value for q in (*item.numbers, *item.asked_numbers)}
     taken |= {float(w.low) for w in (*item.text.words, *item.question.words) if w.low.isdecimal() and w.low.isascii()}
@@ -277,7 +327,9 @@ def fresh(item: Item, quantity: Quantity, salt: str) -> float | None:
     for step in (*steps[start:], *steps[:start]):
         value = step * quantity.scale
         text = spelled(value, quantity)
-        if value not in taken and text.lower() != quantity.text.lower() and sensible(value, quantity):
+        if value in taken or text.lower() == quantity.text.lower() or held(value):
+            continue
+        if sensible(value, quantity):
             return value
     return None
 
@@ -306,6 +358,8 @@ def sensible(value: float, quantity: Quantity) -> bool:
     """No percentage above 100, no 30 hours, no age of 150."""
     if quantity.sign == "%":
         return 0 < value < 100
+    if quantity.label == "war":
+        return value < 3
     if quantity.unit is not None and quantity.unit.dimension == "time":
         limit = {"h": 72, "min": 180, "s": 600, "mo": 60, "d": 400, "wk": 120}.get(quantity.unit.symbol, 1e5)
         return 0 < value <= max(limit, quantity.value)

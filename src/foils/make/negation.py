@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import NamedTuple
 
 from foils.make import gate
@@ -25,7 +26,15 @@ SECOND = re.compile(
 DEFINED = re.compile(r"(?:what|who|whats|what's)\s+(?:is|are|was|were)\b")
 # "She is not known for her role as Anna" still tells whose role Anna was.
 PRESUMED = frozenset(["known", "famous", "noted", "named", "called", "best", "regarded", "considered", "famed"])
+# "Not a brewer founded in 1984" still tells when it was founded.
+ATTACHED = re.compile(
+    r"\b\w+(?:ed|en|ung|ught|ound|own|orn|ade)\s+(?:in|on|at|from|by|for|as|between|during|with|to|over)\b"
+)
+# What is called how, and what differs from what, a denied definition may still tell.
+NAMING = re.compile(r"\b(?:called|named|name|difference|differ|different)\b")
+AGE = re.compile(r"\b(?:born|birth|older|younger|died|death|came first)\b")
 SENTENCES = 3
+DENYING = frozenset(["not", "no", "never", "cannot"])
 HAVE = frozenset(["has", "have", "had"])
 CONTRACTED = re.compile(r"\b(is|are|was|were|has|have|had|does|do|did|should|would|could|must|ca|wo)(n['’]t)\b", re.I)
 NOT = re.compile(r"\b(?P<aux>is|are|was|were|can|will|has|have|had|does|do|did|should|must|am)(?P<not>\s*not)\b", re.I)
@@ -72,7 +81,7 @@ def admits(item: Item, place: int, reach: Clause, sentence: Span) -> tuple[str, 
         return "", "not aligned"
     if gate.claim(item.question):
         return _claim_in(item, place, reach.span, sentence)
-    if len(item.shares) > 1 or not (DEFINED.match(item.question.low) or gate.asks(item.question)):
+    if len(item.shares) > 1 or not told(item):
         return "", "answer not known"
     if gate.polar(item.question):
         return "", "yes/no question"
@@ -82,6 +91,12 @@ def admits(item: Item, place: int, reach: Clause, sentence: Span) -> tuple[str, 
     return "expected", ""
 
 
+def told(item: Item) -> bool:
+    """The question asks for a definition, a date or a number: there a denied clause gives no answer any more."""
+    defined = DEFINED.match(item.question.low) is not None or gate.asks(item.question) != ""
+    return defined and not NAMING.search(item.question.low)
+
+
 def _answer_in(item: Item, place: int, reach: Span, sentence: Span) -> tuple[str, str]:
     if not item.answers:
         return "", "answer not in passage"
@@ -89,9 +104,19 @@ def _answer_in(item: Item, place: int, reach: Span, sentence: Span) -> tuple[str
         return "", "answer outside the clause"
     if any(not sentence.holds(a) for a in item.answers):
         return "", "answer elsewhere"
-    if any(HANGING.search(item.passage, place, a.start) for a in item.answers):
+    if any(HANGING.search(item.passage, place, a.start) or _attached(item, place, a.start) for a in item.answers):
+        return "", "answer outside the clause"
+    if AGE.search(item.question.low) and "(" in item.passage[sentence.start : place]:
         return "", "answer outside the clause"
     return "answer", ""
+
+
+def _attached(item: Item, place: int, value: int) -> bool:
+    """A participle stands between the verb and the value, which hangs on it rather than on the verb."""
+    behind = item.text.within(Span(place, value))
+    # The first word behind the verb may be its own participle: "was founded in 1984".
+    start = next((w.end for w in behind if w.low not in FINITE | WEAK | {"not", "been"}), place)
+    return ATTACHED.search(item.text.low, start, value + 1) is not None
 
 
 def _claim_in(item: Item, place: int, reach: Span, sentence: Span) -> tuple[str, str]:
@@ -129,13 +154,33 @@ def _governs(item: Item, place: int, sentence: Span) -> bool:
         told = text.stems(Span(sentence.start, place)) & item.question.content
         if not told or any(HANGING.search(text.raw, place, v.start) for v in inside):
             return False
-        return bool(inside) and all(place < v.start < cut for v in inside)
+        return bool(inside) and all(place < v.start < cut and not _attached(item, place, v.start) for v in inside)
     # A definition denied: all that is asked about is the subject, or all of it is told behind the verb.
     wanted = item.question.content
     ahead = text.stems(Span(sentence.start, place))
     hanging = HANGING.search(text.raw, place, sentence.end)
     behind = text.stems(Span(place, min(cut, hanging.start()) if hanging else cut))
     return bool(wanted) and (wanted <= ahead or wanted <= behind)
+
+
+def denied(text: Text, reach: Span) -> str:
+    """The stem of what the first negator of a stretch denies: *disclos* for *need not be disclosed*."""
+    first = text.index(reach.start)
+    for number in range(first, text.index(reach.end)):
+        low = text.words[number].low
+        if low in DENYING or low.endswith(("n't", "n’t")):
+            return next((r for r in text.roots[number + 1 : number + 5] if r), "")
+    return ""
+
+
+def asked(item: Item, place: int, reach: Clause, sentence: Span) -> bool:
+    """The query denies the same thing, so that the passage contradicts what it takes for granted once it does not."""
+    if not reach.main or gate.polar(item.question) or gate.unsound(item, place, negators=False):
+        return False
+    said = denied(item.text, sentence)
+    if not said or said != denied(item.question, Span(0, len(item.query))):
+        return False
+    return gate.share(item, place) >= gate.EXPECTED and not gate.again(item, [Span(place, place + 1)])
 
 
 def insertion(text: Text, sentence: Span) -> Word | str:
@@ -158,18 +203,23 @@ def _takes_not(text: Text, inside: tuple[Word, ...], number: int) -> str | None:
     if number == 0 or number + 1 == len(inside):
         return "no auxiliary"
     word, before, following = inside[number], inside[number - 1].low, inside[number + 1]
-    if before in ("there", "that", "which", "who", "what"):
+    if before in ("there", "here", "that", "which", "who", "what", "following", "below"):
         return "subordinate clause"
     joined = not text.raw[word.end : following.start].isspace()
     participle = following.low == "been" or following.low.endswith(("ed", "en")) or _participle(following.low)
     if joined or (word.low in HAVE and not participle):
         return "no auxiliary"
     scope = words("polarity", "after not") | words("polarity", "scope") | {"one"} | PRESUMED
-    return "quantifier after" if following.low in scope else None
+    return "quantifier after" if following.low in scope or following.low == "also" else None
 
 
 def _participle(word: str) -> bool:
-    return any(row[2] == word for row in table("verbs"))
+    return word in _participles()
+
+
+@cache
+def _participles() -> frozenset[str]:
+    return frozenset(row[2] for row in table("verbs"))
 
 
 def removal(text: Text, sentence: Span) -> list[Edit] | str:

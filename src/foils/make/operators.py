@@ -10,24 +10,31 @@ from importlib.resources import files
 from typing import NamedTuple
 
 from foils.errors import RecipeError
+from foils.make.degraded import BlurEntity, DropConstraint
 from foils.make.deletion import DeleteEvidence, OtherPeriod
 from foils.make.dosupport import InsertDoNot
 from foils.make.entity import Cohyponym, EntitySwap, QueryEntity
+from foils.make.generated import Graded, QueryOnly
 from foils.make.item import Item, Made, Operator
 from foils.make.nearmiss import Duration, Number, UnitSwap
 from foils.make.polarity import Affixal, Antonym, InsertNot, Quantifier, RemoveNot
 from foils.make.premise import QueryAntonym, QueryDate, QueryExclusion, QueryNegation, QueryNumber, QueryOrdinal
+from foils.make.rewritten import Paraphrase, SwapRoles
 from foils.make.roles import RoleSwap
 from foils.make.temporal import MonthShift, Order, YearShift
 from foils.make.twins import with_twin
 from foils.make.verify import Corpus, Structure, proven, verify
+from foils.make.wordnet import WordnetAntonym
+from foils.make.writer import Writer
 
 CLASSES: tuple[type[Operator], ...] = (
-    InsertNot, RemoveNot, InsertDoNot, Quantifier, Antonym, Affixal,
+    InsertNot, RemoveNot, InsertDoNot, Quantifier, Antonym, Affixal, WordnetAntonym,
     Number, Duration, UnitSwap, Cohyponym, EntitySwap, RoleSwap,
     YearShift, MonthShift, Order, OtherPeriod, DeleteEvidence,
     QueryNumber, QueryDate, QueryAntonym, QueryNegation, QueryExclusion, QueryOrdinal, QueryEntity,
 )  # fmt: skip
+# Written by a language model. Nobody has read what they make, so each is off unless it is named.
+WRITERS: tuple[type[Writer], ...] = (QueryOnly, Graded, DropConstraint, BlurEntity, SwapRoles, Paraphrase)
 
 
 class Safety(NamedTuple):
@@ -104,7 +111,8 @@ class Row(NamedTuple):
 def table() -> list[Row]:
     """Every operator: what it does, whether it is on, and what would unlock it on this machine."""
     rows = []
-    for cls in CLASSES:
+    each: tuple[type[Operator] | type[Writer], ...] = (*CLASSES, *WRITERS)
+    for cls in each:
         measured = safety().get(cls.name)
         share = f"{measured.right}/{measured.read}" if measured and measured.read else "not measured"
         lacking = "; ".join(f"{n}: {how}" for n, how in cls().missing().items())

@@ -7,11 +7,11 @@ from functools import cache
 from typing import ClassVar
 
 from foils.make import gate
-from foils.make.edits import Edit, apply
+from foils.make.edits import Edit, Span, apply
 from foils.make.flip import Flip
 from foils.make.item import Item, Kind, Made, Operator, Reasons, Refused
-from foils.make.lexicon import table
-from foils.make.negation import admits, clause, insertion, removal
+from foils.make.lexicon import table, words
+from foils.make.negation import SENTENCES, admits, asked, clause, insertion, removal, told
 from foils.make.view import Text
 from foils.make.words import opposites
 
@@ -30,8 +30,10 @@ class InsertNot(Operator):
 
     def make(self, item: Item) -> Made | Refused:
         """Try the sentences that hold most of the query first."""
-        if item.answer is None and not gate.claim(item.question) and item.text.raw.count(". ") > 3:
+        if item.answer is None and not gate.claim(item.question) and (not told(item) or len(item.text.sentences) > 1):
             return Refused("answer not known")
+        if item.answer is None and len(item.text.sentences) > SENTENCES:
+            return Refused("said elsewhere")
         reasons = Reasons()
         sentences = sorted(item.shares, key=lambda pair: -pair[1])[:3]
         if item.answers:
@@ -71,6 +73,11 @@ class RemoveNot(Operator):
         """Try the sentences that hold most of the query first."""
         if "not" not in item.text.vocabulary and "cannot" not in item.text.vocabulary and "n't" not in item.text.low:
             return Refused("no negator")
+        claimed = gate.claim(item.question)
+        denying = gate.negated(item.question, Span(0, len(item.query)))
+        most = SENTENCES if claimed else 1 if told(item) else 0
+        if item.answer is None and not denying and len(item.text.sentences) > most:
+            return Refused("said elsewhere" if claimed else "answer not known")
         reasons = Reasons()
         for sentence, value in sorted(item.shares, key=lambda pair: -pair[1])[:3]:
             edits = removal(item.text, sentence)
@@ -80,6 +87,8 @@ class RemoveNot(Operator):
             place = edits[0].start
             reach = clause(item.text, sentence, edits[-1].end)
             route, against = admits(item, place, reach, sentence)
+            if against and asked(item, place, reach, sentence):
+                route, against = "query", ""
             if against or value < gate.NEAR:
                 reasons.add(against or "not aligned")
                 continue
@@ -102,9 +111,12 @@ class Antonym(Flip):
     listed: ClassVar[str] = "antonyms"
 
     def opposite(self, item: Item, word: str) -> str | None:
-        """From the list, every form."""
+        """From the list: adjectives, adverbs, and verbs in the past; *show* is part of a name too often."""
         found = opposites(self.listed).get(word)
-        return None if found is None else found.word
+        if found is None or found.pos == "noun" or word in words("function", "compass"):
+            return None
+        past = found.pos != "verb" or word.endswith("ed") or word in pasts() or gate.claim(item.question)
+        return found.word if past else None
 
     def fits(self, text: Text, number: int) -> str | None:
         """``high in``: a word with a particle, and a superlative's *more* and *most*, stay as they are."""
@@ -112,6 +124,9 @@ class Antonym(Flip):
         following = text.words[number + 1].low if number + 1 < len(text.words) else ""
         if word in ("more", "most", "less", "least") and not following:
             return "fixed phrase"
+        # Without capitals a title cannot be told from a phrase: "big time rush is a series".
+        if opposites(self.listed)[word].sort != "k" and text.raw == text.low:
+            return "no capitals"
         if opposites(self.listed)[word].pos == "verb" and following in ("up", "off", "out", "down", "over", "away"):
             return "fixed phrase"
         return None
@@ -166,6 +181,12 @@ class Quantifier(Flip):
         if word in ("every", "each") and following in ("of", "other", "one", "time", "year", "day"):
             return "fixed phrase"
         return None
+
+
+@cache
+def pasts() -> frozenset[str]:
+    """Irregular past forms that are not the base form as well: *began*, not *cut*."""
+    return frozenset(form for row in table("verbs") for form in row[1:3] if form != row[0])
 
 
 @cache

@@ -15,7 +15,11 @@ from foils.make.lexicon import mapping, words
 from foils.make.view import Text
 
 NAME = r"[A-Z][a-zà-þ]+(?:-[A-Z][a-zà-þ]+)?"
-PERSON = re.compile(rf"\b({NAME}) ((?:[A-Z]\. )?{NAME})\b(?! {NAME}| (?:van|von|de|da|del|al|bin|ibn)\b)")
+PERSON = re.compile(
+    rf"\b({NAME}) ((?:[A-Z]\. )?{NAME})\b(?! {NAME}| (?:van|von|de|da|del|al|bin|ibn|[IVX]+)\b|\s?[-–]"
+    r"|\s(?:syndrome|disease|disorder|deficiency|anomaly|tumou?r|method|test|effect|scale|theorem|law)\b)"
+)
+LONGER = re.compile(r"(?<![.!?] )(?<!^)\b(?!The |In |At |On |By |And |But |When |As |With |For |From )[A-Z][a-z]+\s$")
 LARGEST = 2_000
 
 
@@ -38,10 +42,19 @@ def _first_names() -> dict[str, str]:
     return mapping("names")
 
 
+@cache
+def first_words() -> frozenset[str]:
+    """Words without which a text holds no typed name, in lower case."""
+    return frozenset(w.lower() for w in (*_first_names(), *words("function", "name ending")))
+
+
 def entities(text: Text) -> Iterator[Entity]:
     """The names whose type is written on them: known first names, and words such as *University* at the end."""
     for match in PERSON.finditer(text.raw):
         gender = _first_names().get(match[1])
+        # "Wardell Stephen Curry" and "Long John Silver" are longer than they look.
+        if LONGER.search(text.raw, max(0, match.start() - 20), match.start()):
+            continue
         last = match[2].split()[-1]
         if gender is not None and last not in words("function", "no name") | words("function", "name ending"):
             yield Entity(Span(*match.span()), match[0], f"person {gender}")

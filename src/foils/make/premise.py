@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
-from foils.make import gate
+from foils.make import gate, numbered, opposed
 from foils.make.dates import MONTHS, Date, Year
 from foils.make.dosupport import supported
 from foils.make.edits import Edit, Span, apply, like
@@ -23,7 +23,13 @@ from foils.make.temporal import LATEST
 from foils.make.values import ORDINALS, Quantity
 from foils.make.words import opposites, stem
 
-ABOUT = 0.5
+ABOUT = 0.25
+# "How do you combine two distributions" is answered as well for three.
+GENERAL = re.compile(
+    r"how (?:do|does|can|to|would|should|are|is)\b|(?:when|why|what if) (?:do |does |can |would )?(?:you|we|one)\b"
+)
+FEW = 3
+COMPARED = re.compile(r"\b(?:differences?|different|differs?|versus|vs|compared?|comparison)\b")
 
 
 class Change(NamedTuple):
@@ -54,7 +60,12 @@ class Premise(Operator):
             if isinstance(change, Refused):
                 reasons.met.append(change)
                 continue
-            asked = item.question.content
+            edited = [e.span for e in change.edits]
+            asked = frozenset(
+                r
+                for w, r in zip(item.question.words, item.question.roots, strict=True)
+                if r and not any(e.meets(w.span) for e in edited)
+            )
             about = len(asked & item.text.content) / max(1, len(asked))
             if about < ABOUT:
                 reasons.add("not aligned", change.old)
@@ -82,39 +93,35 @@ class QueryNumber(Premise):
 
     def changes(self, item: Item) -> Iterator[Change | Refused]:
         """Numbers of the query that the passage holds with the same label, unit or counted thing."""
+        question = item.question
         for number in item.asked_numbers:
             said = [q for q in item.numbers if q.same(number)]
-            places = [q.span.start for q in said] or ordinal(item, number, number.value)
+            places = [q.span.start for q in said] or numbered.places(item, number, number.value)
+            if not places and number.label and numbered.member(item):
+                places = [gate.best(item)[0].start]
             if not places:
                 yield Refused("not aligned", number.text)
             elif number.bound or any(q.bound for q in said):
                 yield Refused("bound", number.text)
             elif not number.label and gate.polar(item.question):
                 yield Refused("yes/no question", number.text)
+            elif (
+                number.value <= FEW and GENERAL.match(question.low) and not (number.unit or number.label or number.sign)
+            ):
+                yield Refused("holds for any number", number.text)
             elif a_name(item, number) or (not number.label and titled(item, [q.span for q in said])):
                 yield Refused("part of a name", number.text)
             elif gate.negated(item.question, Span(0, len(item.query)), number.span.start):
                 yield Refused("negator before", number.text)
-            elif (new := fresh(item, number, f"{self.name}{self.seed}")) is None or ordinal(
-                item, number, new, anywhere=True
-            ):
+            elif (new := self._new(item, number)) is None:
                 yield Refused("no new value", number.text)
             else:
                 edits = renumber(item.query, number, new, self.name)
                 yield Change(edits, places[0], number.text, edits[-1].new)
 
-
-def ordinal(item: Item, number: Quantity, value: float, *, anywhere: bool = False) -> list[int]:
-    """Where the passage says *second season* for the query's *season 2*, or *second* at all."""
-    if not number.label or value not in range(1, len(ORDINALS) + 1):
-        return []
-    whole = int(value)
-    forms = {ORDINALS[whole - 1], *(f"{whole}{ending}" for ending in ("st", "nd", "rd", "th"))}
-    text = item.text
-    if not forms & text.vocabulary:
-        return []
-    hits = [(n, w) for n, w in enumerate(text.words) if w.low in forms]
-    return [w.start for n, w in hits if anywhere or number.label in text.roots[n + 1 : n + 3]]
+    def _new(self, item: Item, number: Quantity) -> float | None:
+        """A value that the passage holds in no form: *the third season*, *Season III*."""
+        return fresh(item, number, f"{self.name}{self.seed}", lambda value: numbered.held(item, number, value))
 
 
 def a_name(item: Item, number: Quantity) -> bool:
@@ -143,7 +150,7 @@ class QueryDate(Premise):
         """Years of the query that the passage names or whose period it gives; months that it names."""
         for year in item.asked_years:
             said = [y for y in item.years if y.value == year.value or (y.link == "range" and y.holds(year.value))]
-            if not said:
+            if not said and not (numbered.edition(item) and str(year.value) not in item.passage):
                 yield Refused("not aligned", str(year.value))
             elif year.link or any(y.link not in ("", "range") for y in said):
                 yield Refused("bound", str(year.value))
@@ -151,7 +158,8 @@ class QueryDate(Premise):
                 yield Refused("no new value", str(year.value))
             else:
                 edit = Edit(*year.span, str(year.value), str(new), self.name)
-                yield Change([edit], said[0].span.start, str(year.value), str(new))
+                place = said[0].span.start if said else gate.best(item)[0].start
+                yield Change([edit], place, str(year.value), str(new))
         for date in item.asked_dates:
             yield self._month(item, date)
 
@@ -192,30 +200,41 @@ class QueryAntonym(Premise):
     name: ClassVar[str] = "query-antonym"
 
     def changes(self, item: Item) -> Iterator[Change | Refused]:
-        """Words of the query with an opposite that the passage uses in the same way."""
-        if gate.polar(item.question):
+        """Words of the query with an opposite that the passage uses in the same way, or that excludes it."""
+        question = item.question
+        if gate.polar(question):
             yield Refused("yes/no question")
             return
-        question = item.question
+        if COMPARED.search(question.low):
+            yield Refused("query asks about both")
+            return
+        for place in range(len(question.words)):
+            # A word that stands twice would be changed once only.
+            if not question.roots[place] or question.roots.count(question.roots[place]) == 1:
+                found = self._change(item, place)
+                if found is not None:
+                    yield found
+
+    def _change(self, item: Item, place: int) -> Change | Refused | None:
+        question, word = item.question, item.question.words[place]
+        new = self.opposite(word.low)
+        if new is None and word.low not in opposed.events():
+            return None
         negated = gate.negated(question, Span(0, len(item.query)))
-        for place, word in enumerate(question.words):
-            new = self.opposite(word.low)
-            if new is None:
-                continue
-            said = [
-                n for n, w in enumerate(item.text.words) if stem(w.low) == stem(word.low) and aligned(item, n, place)
-            ]
-            if not said:
-                yield Refused("not aligned", word.low)
-            elif negated and word.low != "without":
-                yield Refused("negator", word.low)
-            elif tied(question, place) or all(tied(item.text, n) for n in said):
-                yield Refused("fixed phrase", word.low)
-            elif self._held(item, new) or gate.negated(item.text, *self._before(item, said[0])):
-                yield Refused("value elsewhere", new)
-            else:
-                edits = exchange(question, place, new, self.name)
-                yield Change(edits, item.text.words[said[0]].start, word.low, new)
+        wanted = stem(word.low)
+        there = enumerate(item.text.words) if wanted in item.text.stemmed else ()
+        said = [n for n, w in there if stem(w.low) == wanted and aligned(item, n, place)]
+        if not said and not negated and (other := opposed.excluded(item, place)) is not None:
+            return Change(exchange(question, place, other, self.name), gate.best(item)[0].start, word.low, other)
+        if new is None or not said:
+            return None if new is None else Refused("not aligned", word.low)
+        if negated and word.low != "without":
+            return Refused("negator", word.low)
+        if tied(question, place) or all(tied(item.text, n) for n in said):
+            return Refused("fixed phrase", word.low)
+        if self._held(item, new) or gate.negated(item.text, *self._before(item, said[0])):
+            return Refused("value elsewhere", new)
+        return Change(exchange(question, place, new, self.name), item.text.words[said[0]].start, word.low, new)
 
     def _before(self, item: Item, number: int) -> tuple[Span, int]:
         word = item.text.words[number]
@@ -282,12 +301,13 @@ class QueryExclusion(Premise):
 
     def changes(self, item: Item) -> Iterator[Change | Refused]:
         """Members in the query that the passage names too."""
-        for member in members(item.question):
+        asked = members(item.question)
+        for member in asked:
             if member.word not in item.text.low:
                 yield Refused("not aligned", member.word)
             elif _in_names(item, member.word):
                 yield Refused("part of a name", member.word)
-            elif len([m for m in members(item.question) if m.group == member.group]) > 1:
+            elif len([m for m in asked if m.group == member.group]) > 1:
                 yield Refused("two of a set", member.word)
             elif (new := another(item, member, f"{self.name}{self.seed}")) is None or akin(new.lower(), item.text.low):
                 yield Refused("no new value", member.word)

@@ -49,7 +49,8 @@ def roles(text: Text, sentence: Span) -> list[Roles]:
     """
     if not pipelines():
         raise MissingExtra("spacy", "make", "swapping roles")
-    raw = text.raw[sentence.start : sentence.end]
+    # spaCy cannot read half of a surrogate pair; a question mark in its place moves nothing.
+    raw = text.raw[sentence.start : sentence.end].encode("utf-8", "replace").decode("utf-8")
     found = []
     for token in _pipeline()(raw):
         if token.pos_ != "VERB" or any(c.dep_ in ("neg", "auxpass", "aux", "conj") for c in token.children):

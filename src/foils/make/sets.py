@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import cache
 from typing import NamedTuple
 
@@ -41,15 +42,35 @@ def _sets() -> dict[str, tuple[str, tuple[str, ...]]]:
 
 
 @cache
-def _pattern() -> re.Pattern[str]:
-    return re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(_sets(), key=len, reverse=True)))})\b")
+def _firsts() -> dict[str, tuple[str, ...]]:
+    """First word to the members that begin with it, the longest first."""
+    found: dict[str, list[str]] = {}
+    for member in sorted(_sets(), key=len, reverse=True):
+        found.setdefault(Text(member).words[0].low, []).append(member)
+    return {word: tuple(starting) for word, starting in found.items()}
+
+
+def _places(text: Text) -> Iterator[tuple[Span, str]]:
+    """Where members stand, as they are written in lower case; of two that overlap the first and longest."""
+    firsts, done = _firsts(), 0
+    if firsts.keys().isdisjoint(text.vocabulary):
+        return
+    for word in text.words:
+        if word.low not in firsts or word.start < done:
+            continue
+        for member in firsts[word.low]:
+            end = word.start + len(member)
+            after = text.low[end : end + 1]
+            if text.low.startswith(member, word.start) and not (after.isalnum() or after == "_"):
+                yield Span(word.start, end), member
+                done = end
+                break
 
 
 def members(text: Text) -> tuple[Member, ...]:
     """The members of closed sets in a text, those in fixed phrases and longer names left out."""
-    found = []
-    for match in _pattern().finditer(text.low):
-        span, low = Span(*match.span()), match[0]
+    found: list[Member] = []
+    for span, low in _places(text):
         group, _ = _sets()[low]
         if group == "months":
             continue

@@ -13,6 +13,8 @@ from foils.make.edits import Edit, Span, apply, like
 from foils.make.flip import Flip
 from foils.make.item import ANY, Item, Kind, Made, Operator, Reasons, Refused
 from foils.make.lexicon import mapping
+from foils.make.view import Text
+from foils.make.words import stop
 
 MENTIONS = 4
 LATEST = 2024
@@ -21,6 +23,10 @@ RECURRING = re.compile(
     r"|elections?|elected|season|series|census|population|budget|conference|summit|festival|race|draft|contest|pageant"
     r"|champions?|president|minister|governor|mayor|king|queen|ceo|captain|coach|host|nominees?)\b",
     re.IGNORECASE,
+)
+# What is reported of a day is not what happened on it, and a birthday answers only who asks for it.
+REPORTED = re.compile(
+    r"\b(?:announce[sd]?|announcing|report(?:s|ed)|interview(?:ed)?|stated|said|renewed|ordered|confirmed|scheduled)\b"
 )
 DECADE = re.compile(r"\b\d{3}0['’]?s\b|\bcentury\b", re.IGNORECASE)
 
@@ -80,7 +86,7 @@ class YearShift(Operator):
         if DECADE.search(item.passage):
             return ""
         # Another year may answer in words that the question does not hold: "took effect in 2016".
-        if any(y.value != first.value and y.span != first.partner for y in item.years):
+        if any(y.value != first.value and y.span != first.partner for y in item.years) or aside(item, first.span):
             return ""
         return "expected" if gate.sole(item, first.span, ()) and lone(item, first.value) else ""
 
@@ -143,6 +149,15 @@ def sought(item: Item, asked: Sequence[object]) -> bool:
     return bool(item.answer or asked) or gate.asks(item.question) == "date"
 
 
+def aside(item: Item, span: Span) -> bool:
+    """A date that the sentence gives of something else than what happened: of a report, of a birth in brackets."""
+    sentence = item.text.sentence(span.start)
+    if REPORTED.search(item.text.low, sentence.start, sentence.end):
+        return not REPORTED.search(item.question.low)
+    born = re.search(r"\(\s*(?:born\b|b\.)?[^()]*$", item.text.low[sentence.start : span.start])
+    return born is not None and not re.search(r"\b(?:born|birth|birthday|die|died|death)\b", item.question.low)
+
+
 def lone(item: Item, year: int | None) -> bool:
     """Every month near the query belongs to one year, so that the year and the months answer together."""
     near = [d for d in item.dates if gate.share(item, d.span.start) >= gate.NEAR]
@@ -199,11 +214,11 @@ class MonthShift(Operator):
             return "query"
         if item.answer is not None or gate.asks(item.question) != "date" or "year" in item.question.vocabulary:
             return ""
-        sentence = item.text.sentence(group[0].span.start)
-        if any(sentence.holds(y.span) and not group[0].span.holds(y.span) for y in item.years):
+        # Another date may answer in words that the question does not hold.
+        if any(d.number != group[0].number for d in item.dates) or len({y.value for y in item.years}) > 1:
             return ""
-        rivals = [d.span for d in item.dates if d.number != group[0].number]
-        return "expected" if gate.sole(item, group[0].span, rivals) else ""
+        alone = all(any(d.span.holds(y.span) for d in group) for y in item.years)
+        return "expected" if alone and not aside(item, group[0].span) and gate.sole(item, group[0].span, ()) else ""
 
     def _problem(self, item: Item, group: Sequence[Date], route: str) -> str | None:
         if not route:
@@ -232,3 +247,13 @@ class Order(Flip):
     def opposite(self, item: Item, word: str) -> str | None:
         """The other end of the relation."""
         return mapping("temporal").get(word)
+
+    def fits(self, text: Text, number: int) -> str | None:
+        """*in 1774 after the war*: the year goes on telling when it was."""
+        word = text.words[number]
+        sentence = text.sentence(word.start)
+        following = text.words[number + 1].low if number + 1 < len(text.words) else ""
+        if word.low in ("current", "former") and following in stop() | {""}:
+            return "fixed phrase"
+        dated = re.search(r"\b\d{4}\b", text.raw[sentence.start : sentence.end]) is not None
+        return "value elsewhere" if dated and word.low in ("before", "after", "since", "until") else None

@@ -62,6 +62,10 @@ DIGITS = (
 )
 GLUED = r"(?<![\w.,:/^#'’])(?<![\w)][-–−—])\d+(?:\.\d+)?(?=(?:%|°C|°F|kg|mg|km|cm|mm|mL|ml|GB|MB|kW|MW|Hz|g|m)\b|%)"
 SPELT = "|".join(sorted((w for w in WORDS if w not in ("zero", "one")), key=len, reverse=True))
+DIGIT = re.compile(r"\d")
+SCALE = re.compile(r"\s*(thousand|million|billion|trillion)\b", re.IGNORECASE)
+PERCENT = re.compile(r"\s?(?:%|per\s?cent\b|percent\b)")
+FOLLOWING = re.compile(r"[\s-]+([a-z]+)")
 NUMBER = re.compile(
     rf"{DIGITS}|{GLUED}|\b(?:{SPELT})\b(?![-\w])"
     r"(?!\s+(?:one|two|three|four|five|six|seven|eight|nine|hundred|of\s+(?:the|them|these|those|us))\b)",
@@ -73,7 +77,7 @@ COMPARED = "more|less|fewer|greater|higher|lower|older|younger|longer|shorter|la
 # "the past 30 years" follows from "the past 40 years": such windows are bounds too.
 BOUND = re.compile(
     rf"(?:\b(?:at least|at most|(?:{COMPARED}) than|up to|over|under|above|below|exceeding|exceeds?|minimum of|"
-    r"maximum of|in excess of|past|last|first|next|previous|another|additional|top|as (?:many|much|few|little) as|"
+    r"maximum of|in excess of|past|last|first|next|previous|another|additional|top|as \w+ as|"
     r"(?:under|over|above|below) the age of|"
     r"between|between \S+(?: \w+)? and|from|within|until|to|or|not|only|nearly|almost|every|per|\d and)|[<>≤≥±])"
     r"\s*[$£€]?\s*$",
@@ -154,6 +158,8 @@ class Quantity:
 
     def same(self, other: Quantity) -> bool:
         """Both say the same: equal values with the same unit, sign, label or counted thing."""
+        if self.unit is None and other.unit is None and self.value != other.value:
+            return False
         if self.base is not None and other.base is not None and self.unit and other.unit:
             return self.unit.dimension == other.unit.dimension and abs(self.base - other.base) <= 1e-6 * abs(self.base)
         if self.value != other.value or self.sign != other.sign:
@@ -166,7 +172,7 @@ class Quantity:
 def quantities(text: Text) -> tuple[Quantity, ...]:
     """The numbers of a text that may be edited or compared; years and dates are found elsewhere."""
     raw = text.raw
-    if not re.search(r"\d", raw) and not text.vocabulary & WORDS.keys():
+    if DIGIT.search(raw) is None and text.vocabulary.isdisjoint(WORDS):
         return ()
     taken = [d.span for d in dates(text)]
     found = (_quantity(text, m) for m in NUMBER.finditer(raw))
@@ -179,10 +185,10 @@ def _quantity(text: Text, match: re.Match[str]) -> Quantity | None:
     value = _value(written)
     left = BEFORE.search(raw, max(0, span.start - 30), span.start)
     before, currency = (left[1] or "").lower() if left else "", (left[2] or "") if left else ""
-    after = re.compile(r"\s*(thousand|million|billion|trillion)\b", re.IGNORECASE).match(raw, span.end)
+    after = SCALE.match(raw, span.end)
     scale = SCALES[after[1].lower()] if after else 1.0
     end = after.end() if after else span.end
-    percent = re.compile(r"\s?(?:%|per\s?cent\b|percent\b)").match(raw, end)
+    percent = PERCENT.match(raw, end)
     unit = None if percent or (currency in "$£€¥" and currency) else _unit_pattern().match(raw, end)
     label = (
         stem(before)
@@ -233,7 +239,7 @@ def _heads(text: Text, span: Span, end: int, before: str) -> frozenset[str]:
 def _is_year(written: str, raw: str, end: int, before: str, measured: bool) -> bool:
     if measured or not re.fullmatch(r"1\d\d\d|20[0-4]\d", written):
         return False
-    after = re.compile(r"[\s-]+([a-z]+)").match(raw, end)
+    after = FOLLOWING.match(raw, end)
     if after is None:
         return True
     counted = bool(re.search(r"[^siu]s$", after[1])) and before not in ("in", "since", "during", "the", "of")

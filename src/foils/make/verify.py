@@ -56,8 +56,8 @@ class Reader(Protocol):
         """What the check records."""
         ...
 
-    def answers(self, questions: Sequence[str], passages: Sequence[str]) -> list[str]:
-        """One answer per pair."""
+    def answers(self, questions: Sequence[str], passages: Sequence[str]) -> Sequence[str | None]:
+        """One answer per pair; null where the reader could not tell."""
         ...
 
 
@@ -112,7 +112,9 @@ class Structure:
                 return Check(self.level, False, "structure", str(error))
             if not same:
                 return Check(self.level, False, "structure", "the edits do not give the text")
-        by_answer = made.side == "document" and made.kind in WEAK and made.gate.get("route") == "answer"
+        # Where roles are exchanged both names stay: the answer is there, and no longer right.
+        typed = (made.kind in WEAK and "symmetric" not in made.gate) or made.whole
+        by_answer = made.side == "document" and typed and made.gate.get("route") == "answer"
         wanted = (item.answer or "").strip().lower()
         if by_answer and wanted and re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", made.text.lower()):
             return Check(self.level, False, "structure", f"{item.answer!r} is still in the passage")
@@ -147,11 +149,31 @@ class Corpus:
             known = folded(positive)
             if text == known:
                 return Check(self.level, False, "corpus", "the made text is another known positive")
+            if made.whole and copied(made.text, positive) > 0.5:
+                return Check(self.level, False, "corpus", "the made text copies another known positive")
             if made.side == "document" and made.edits and made.kind != "deletion":
                 said = folded(edited_sentence(made))
                 if said and f" {said} " in f" {known} ":
                     return Check(self.level, False, "corpus", "another known positive says the same")
         return Check(self.level, True, "corpus", f"{len(item.positives)} other positives")
+
+
+def copied(text: str, known: str, size: int = 5) -> float:
+    """Share of a text's runs of words that stand in another text, too.
+
+    Args:
+        text: the text.
+        known: the other.
+        size: words in a run; a shorter text is one run.
+
+    Example:
+        >>> copied("the old mill of Ostby was built of stone", "the old mill of Ostby was sold")
+        0.5
+    """
+    ours, theirs = (folded(t).split() for t in (text, known))
+    runs = [tuple(ours[n : n + size]) for n in range(max(1, len(ours) - size + 1))]
+    there = {tuple(theirs[n : n + len(runs[0])]) for n in range(len(theirs))}
+    return sum(r in there for r in runs) / len(runs)
 
 
 def edited_sentence(made: Made) -> str:
@@ -199,6 +221,9 @@ class Nli:
             against, same = max(one[0], two[0]), max(one[1], two[1])
             deleted = made.kind == "deletion" or not made.edits
             passed: bool | None = bool(against >= self.contradiction and same <= self.entailment)
+            if made.kind == "degraded":
+                # Something is left open, nothing contradicted: what was said must no longer follow.
+                passed = bool(two[1] <= self.entailment)
             # Both ways entailed is a paraphrase for sure; otherwise a weak spot of the model proves nothing.
             if deleted or (not passed and made.kind in WEAK and min(one[1], two[1]) < 0.5):
                 passed = None
@@ -255,11 +280,14 @@ class Reading:
         said = self.reader.answers(queries, [pair(i, m)[1] for i, m in cases])
         return [self._one(i, m, s) for (i, m), s in zip(cases, said, strict=True)]
 
-    def _one(self, item: Item, made: Made, said: str) -> Check:
+    def _one(self, item: Item, made: Made, said: str | None) -> Check:
+        if said is None:
+            return Check(self.level, None, self.reader.name, "could not be read")
         if made.side == "query" or not said.strip():
             return Check(self.level, True if not said.strip() else None, self.reader.name, said)
         if item.answer is None:
-            return Check(self.level, None, self.reader.name, said)
+            # Of a text that rests on no edit nothing is known but this: whatever answers might be right.
+            return Check(self.level, False if made.whole else None, self.reader.name, said)
         one, two = set(folded(said).split()), set(folded(item.answer).split())
         overlap = 2 * len(one & two) / max(1, len(one) + len(two))
         return Check(self.level, overlap < 0.5, self.reader.name, said)
@@ -281,21 +309,26 @@ class Judged:
     most: float = 0.5
 
     def __call__(self, cases: Sequence[Case]) -> list[Check]:
-        """The pairs as a small collection, one query and one document per case."""
+        """One verdict per case."""
         if not cases:
             return []
-        texts = [pair(i, m) for i, m in cases]
-        ids = [str(n) for n in range(len(texts))]
-        numbers = pl.Series(range(len(texts)), dtype=pl.UInt32)
-        corpus = pl.DataFrame({"id": ids, "text": [d for _, d in texts]})
-        queries = pl.DataFrame({"id": ids, "text": [q for q, _ in texts]})
-        labels = pl.DataFrame({"query": numbers, "doc": numbers, "grade": pl.Series([1] * len(texts), dtype=pl.Int32)})
-        collection = Collection(corpus, queries, labels, name="made")
-        table = Pairs.start(collection)
-        # To be judged without prejudice the pairs must not stand there as known positives.
-        table = Pairs(table.frame.with_columns(positive=pl.lit(value=False)), collection)
-        verdicts = self.judge.verdicts(table, np.arange(len(texts), dtype=np.uint32), self.engine)
+        table = self.table(cases)
+        verdicts = self.judge.verdicts(table, np.arange(len(cases), dtype=np.uint32), self.engine)
         return [
             Check(self.level, None if v.probability is None else v.probability <= self.most, v.by, v.why)
             for v in verdicts
         ]
+
+    @staticmethod
+    def table(cases: Sequence[Case]) -> Pairs:
+        """The pairs as a small collection, one query and one document per case."""
+        texts = [pair(i, m) for i, m in cases]
+        ids = [str(n) for n in range(len(texts))]
+        numbers = pl.Series(range(len(texts)), dtype=pl.UInt32)
+        corpus = pl.DataFrame({"id": ids, "text": [d for _, d in texts]})
+        answers = pl.Series([i.answer for i, _ in cases], dtype=pl.String)
+        queries = pl.DataFrame({"id": ids, "text": [q for q, _ in texts], "answers": answers})
+        labels = pl.DataFrame({"query": numbers, "doc": numbers, "grade": pl.Series([1] * len(texts), dtype=pl.Int32)})
+        table = Pairs.start(Collection(corpus, queries, labels, name="made"))
+        # To be judged without prejudice the pairs must not stand there as known positives.
+        return Pairs(table.frame.with_columns(positive=pl.lit(value=False)), table.collection)

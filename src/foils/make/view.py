@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from foils.make.edits import Span
 from foils.make.lexicon import words
-from foils.make.words import root
+from foils.make.words import root, stem
 
 WORD = re.compile(r"[^\W_]+(?:['’][^\W\d_]+)?")
 # A sentence ends before white space and a capital, at a line break, or at a full stop that stands alone.
@@ -58,10 +58,12 @@ class Text:
     @cached_property
     def words(self) -> tuple[Word, ...]:
         """All words in order; hyphens part words, apostrophes do not."""
-        raw, low, build = self.raw, self.low, tuple.__new__
+        raw, build = self.raw, tuple.__new__
         # Passages have hundreds of words: the checked constructor of a named tuple would double the time.
-        spans = [m.span() for m in WORD.finditer(raw)]
-        return tuple(build(Word, (start, end, raw[start:end], low[start:end])) for start, end in spans)
+        placed = zip(self._starts, self._lows, strict=True)
+        return tuple(
+            [build(Word, (start, end, raw[start:end], low)) for start, low in placed for end in (start + len(low),)]
+        )
 
     @cached_property
     def roots(self) -> tuple[str, ...]:
@@ -70,12 +72,18 @@ class Text:
 
     @cached_property
     def _lows(self) -> list[str]:
-        return [w[3] for w in self.words]
+        # Most passages are refused by their vocabulary alone, before anybody asks where a word stands.
+        return WORD.findall(self.low)
 
     @cached_property
     def content(self) -> frozenset[str]:
         """Stems of the words that carry meaning."""
         return frozenset(self.roots) - {""}
+
+    @cached_property
+    def stemmed(self) -> frozenset[str]:
+        """Stems of all words, those without a meaning of their own too."""
+        return frozenset(map(stem, self.vocabulary))
 
     @cached_property
     def vocabulary(self) -> frozenset[str]:
@@ -122,12 +130,11 @@ class Text:
 
     @cached_property
     def _starts(self) -> list[int]:
-        return [w[0] for w in self.words]
+        return [m.start() for m in WORD.finditer(self.low)]
 
     def held(self, span: Span, stems: frozenset[str]) -> int:
         """How many of some stems are inside a span."""
-        starts = self._starts
-        return len(stems.intersection(self.roots[bisect_left(starts, span.start) : bisect_left(starts, span.end)]))
+        return len(stems.intersection(map(root, WORD.findall(self.low, span.start, span.end))))
 
     @cached_property
     def english(self) -> bool:

@@ -9,7 +9,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -187,6 +187,13 @@ class Chat:
                 round_ = Round(sender, self._keep(engine), usable or (lambda answer: True), advance)
                 found |= round_.run(missing, self.pace.concurrency)
         return [found[j.key] for j in jobs]
+
+    def beside(self, model: str) -> Chat:
+        """Another model at the same address, or the same one: paid from this account, kept in the same file."""
+        other = replace(self, model=model)
+        # Where the cached property looks first; a field would make the account part of what the client is.
+        vars(other)["_state"] = self._state
+        return other
 
     def __getstate__(self) -> dict[str, Any]:
         """The options only: a copy elsewhere has its own account."""

@@ -8,7 +8,7 @@ from typing import Any
 from foils import made
 from foils.errors import DataError
 from foils.folder import MANIFEST
-from foils.making import passage
+from foils.offers import passage
 from foils.probes.items import Probe, check
 from foils.readers.values import Hazards, Place
 from foils.run import Run

@@ -17,15 +17,16 @@ COPIES = ("duplicate", "equals the query")
 def headline(numbers: Tally, lengths: Lengths, advice: list[str], sure: tuple[str, str, str] | None = None) -> str:
     """The tiles on top of the page, and what to do next."""
     selected = numbers.fates["selected"]
-    mean = selected / lengths.queries if lengths.queries else 0.0
+    mean = (selected - numbers.made) / lengths.queries if lengths.queries else 0.0
     rejected = {reason: n for reason, n in numbers.reasons.items() if reason != NOT_DRAWN}
     most = max(rejected.items(), key=lambda item: item[1], default=None)
     tiles = [
-        ("Queries mined", count(lengths.queries), plural(numbers.fates["positive"], "known positive")),
+        ("Queries mined", count(lengths.queries), plural(numbers.known, "known positive")),
         (
             "Negatives selected",
             count(selected),
-            f"{share(selected, numbers.candidates)} of {plural(numbers.candidates, 'candidate')}",
+            f"{share(selected, numbers.candidates)} of {plural(numbers.candidates, 'candidate')}"
+            + (f"; {count(numbers.made)} were made" if numbers.made else ""),
         ),
         (
             "Per query",

@@ -1,20 +1,69 @@
-"""Charts as inline SVG: small, drawn for a phone's width, coloured by the page's style."""
+"""Charts: Vega-Lite specifications drawn as inline SVG by vl-convert, for a phone's width, coloured by the page."""
 
 from __future__ import annotations
 
-import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from foils.report.facts import round_step
 from foils.report.markup import details, text
-from foils.show import number
+from foils.show import number, visible
 
-WIDTH = 400
-LEFT, RIGHT, TOP = 46, 10, 26
-FINE = (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)
+WIDTH = 340
+HEIGHT = 170
+SIZE = 13  # of all words, in units of the drawing: about 12 pixels where the page is 390 wide
 
 Format = Callable[[float], str]
+Spec = dict[str, Any]
+
+SOFT, INK, LINE = "var(--soft)", "var(--ink)", "var(--line)"
+AXIS = {
+    "labelColor": SOFT,
+    "titleColor": SOFT,
+    "labelFontSize": SIZE,
+    "titleFontSize": SIZE,
+    "titleFontWeight": "normal",
+    "titlePadding": 8,
+    "labelAngle": 0,
+    "labelOverlap": "greedy",
+    "grid": False,
+    "ticks": False,
+    "labelPadding": 6,
+    "domainColor": SOFT,
+    "gridColor": LINE,
+}
+CONFIG: Spec = {
+    # The page's own font is what a reader sees; this one, which every machine has a copy of, is what is measured.
+    "font": "Arial",
+    "background": None,
+    "aria": False,
+    "padding": 2,
+    "view": {"stroke": None},
+    "axis": AXIS,
+    "axisY": {"grid": True, "domain": False, "tickCount": 4},
+    "title": {
+        "color": SOFT, "fontSize": SIZE, "fontWeight": "normal", "anchor": "start", "frame": "bounds", "offset": 12
+    },
+    "header": {
+        "labelColor": INK, "labelFontSize": SIZE, "labelFontWeight": 600, "labelAnchor": "start",
+        "labelOrient": "top", "labelPadding": 2, "title": None,
+    },
+    "text": {"fontSize": SIZE, "color": SOFT},
+    "facet": {"spacing": 12},
+}  # fmt: skip
+
+# What the page says itself, or says once for all shapes; within tags, where no word of a document stands.
+_TAG = re.compile(r"<[^>]*>")
+_NOISE = re.compile(
+    r'<path class="(?:background|foreground)"[^>]*/>|<g/>'
+    r'| (?:xmlns(?::xlink)?|version|role|pointer-events|font-family|stroke-miterlimit|aria-[\w-]+)="[^"]*"'
+    r'| class="[^"]*"| stroke-width="0"| opacity="1"| font-weight="normal"| transform="translate\(0,0\)"'
+    rf'| font-size="{SIZE}px"'
+)
+_LONG = re.compile(r"\d+\.\d{3,}")
+_EMPTY = re.compile(r"<g(?: [^<>]*)?></g>")
+_BOX = re.compile(r'^<svg width="[^"]*" height="[^"]*" viewBox="([^"]*)"')
 
 
 @dataclass(frozen=True)
@@ -24,6 +73,11 @@ class Series:
     name: str
     css: str
     values: Sequence[float | None]
+
+
+def colour(css: str) -> str:
+    """The colour of a class of the page: it follows the light or dark scheme."""
+    return f"var(--{css})"
 
 
 def figure(key: str, title: str, svg: str, note: str, data: str) -> str:
@@ -48,6 +102,31 @@ def bar(parts: Sequence[tuple[str, float, float]], label: str) -> str:
     )
 
 
+def legend(entries: Sequence[tuple[str, str]]) -> str:
+    """What the colours mean: (class, name)."""
+    swatch = '<svg class="key" viewBox="0 0 10 10" aria-hidden="true"><rect class="{}" width="10" height="10"/></svg>'
+    keys = "".join(f"<li>{swatch.format(css)}{text(name)}</li>" for css, name in entries)
+    return f'<ul class="legend">{keys}</ul>'
+
+
+def draw(spec: Spec, label: str, css: str = "chart") -> str:
+    """A Vega-Lite specification as SVG for the page: nothing loaded, the same bytes for the same specification.
+
+    Args:
+        spec: without configuration; colours by ``colour``.
+        label: what the chart shows, for who cannot see it.
+        css: class of the element.
+    """
+    # Loaded here, since it brings a whole engine along, and most verbs draw nothing.
+    import vl_convert
+
+    raw = vl_convert.vegalite_to_svg(_shown({**spec, "config": CONFIG}), allowed_base_urls=[])
+    lean = _TAG.sub(lambda tag: _LONG.sub(lambda m: _n(float(m.group())), _NOISE.sub("", tag.group())), raw)
+    while _EMPTY.search(lean):
+        lean = _EMPTY.sub("", lean)
+    return _BOX.sub(rf'<svg class="{css}" viewBox="\1" role="img" aria-label="{text(label)}"', lean, count=1)
+
+
 def columns(
     labels: Sequence[str], values: Sequence[float], *, x: str, y: str, form: Format = number, whole: bool = False
 ) -> str:
@@ -61,54 +140,53 @@ def columns(
         form: how values are written.
         whole: values are counts, so there are no parts of them on the axis.
     """
-    height, base = 230, 184
-    top = _ceiling(max(values, default=0.0), whole)
-    slot = (WIDTH - LEFT - RIGHT) / max(1, len(labels))
-    wide = min(slot * 0.72, 44)
-    parts = [_grid(0.0, top, base, form), _axis_titles(x, y, height)]
-    every = _every(labels, slot)
-    written = every == 1 and slot >= 7.2 * max((len(form(v)) for v in values if v), default=0) + 2
-    for i, (label, value) in enumerate(zip(labels, values, strict=True)):
-        middle = LEFT + slot * (i + 0.5)
-        size = (base - TOP) * value / top
-        if value:
-            parts.append(
-                _rect("selected", middle - wide / 2, base - max(size, 1), wide, max(size, 1), f"{label}: {form(value)}")
-            )
-        if written and value:
-            parts.append(_text(middle, base - size - 5, form(value), "value"))
-        if i % every == 0:
-            parts.append(_text(middle, base + 17, label, "tick"))
-    told = ", ".join(f"{label} {form(v)}" for label, v in zip(labels, values, strict=True))
-    return _svg(height, f"{y} by {x}: {told}", parts)
+    told = [form(v) for v in values]
+    rows = [{"x": a, "y": v, "told": t} for a, v, t in zip(labels, values, told, strict=True)]
+    room = WIDTH / max(1, len(labels)) >= 7.2 * max((len(t) for t, v in zip(told, values, strict=True) if v), default=0)
+    axis = {"format": "~s" if max(values, default=0) >= 1e4 else ",.6~g"} | ({"tickMinStep": 1} if whole else {})
+    bars = {
+        "mark": {"type": "bar", "color": colour("selected"), "width": {"band": 0.72}, "minBandSize": 1},
+        "encoding": {"y": {"field": "y", "type": "quantitative", "title": None, "axis": axis}},
+    }
+    tops = {
+        "mark": {"type": "text", "dy": -7, "color": INK},
+        "transform": [{"filter": "datum.y > 0"}],
+        "encoding": {"y": {"field": "y", "type": "quantitative"}, "text": {"field": "told"}},
+    }
+    spec = chart(y, rows) | {
+        "encoding": {"x": {"field": "x", "type": "ordinal", "sort": None, "title": x, "scale": {"paddingOuter": 0.1}}},
+        "layer": [bars, tops] if room else [bars],
+    }
+    return draw(spec, f"{y} by {x}: {', '.join(f'{a} {t}' for a, t in zip(labels, told, strict=True))}")
 
 
 def dots(labels: Sequence[str], series: Sequence[Series], *, x: str, y: str) -> str:
     """A line with dots per series over named places; the zero is always on the axis."""
-    height, base = 230, 184
-    values = [v for s in series for v in s.values if v is not None]
-    low, high, step = _span(min([0.0, *values]), max([0.0, *values]))
-    slot = (WIDTH - LEFT - RIGHT) / max(1, len(labels))
-
-    def at(value: float) -> float:
-        return base - (base - TOP) * (value - low) / (high - low)
-
-    parts = [_axis_titles(x, y, height)]
-    for i in range(round((high - low) / step) + 1):
-        value = low + i * step
-        css = "zero" if abs(value) < step / 1e3 else "grid"
-        parts.append(_line(css, LEFT, at(value), WIDTH - RIGHT, at(value)))
-        parts.append(_text(LEFT - 6, at(value) + 4, _tick(value, step), "tick end"))
-    every = _every(labels, slot)
-    parts += [_text(LEFT + slot * (i + 0.5), base + 17, lab, "tick") for i, lab in enumerate(labels) if i % every == 0]
-    for one in series:
-        points = [(LEFT + slot * (i + 0.5), at(v)) for i, v in enumerate(one.values) if v is not None]
-        parts.append(f'<polyline class="line {one.css}" points="{" ".join(f"{_n(a)},{_n(b)}" for a, b in points)}"/>')
-        parts += [f'<circle class="dot {one.css}" cx="{_n(a)}" cy="{_n(b)}" r="3.6"/>' for a, b in points]
+    rows = [
+        {"x": a, "y": v, "of": s.name} for s in series for a, v in zip(labels, s.values, strict=True) if v is not None
+    ]
+    of = {"field": "of", "type": "nominal", "scale": _scale(series), "legend": None}
+    line = {"mark": {"type": "line", "strokeWidth": 2}, "encoding": {"color": of}}
+    dot = {"mark": {"type": "point", "filled": True, "size": 45, "opacity": 1}, "encoding": {"color": of}}
+    zero = {
+        "data": {"values": [{"y": 0}]},
+        "mark": {"type": "rule", "color": SOFT},
+        "encoding": {"y": {"field": "y", "type": "quantitative"}, "x": {"value": 0}, "x2": {"value": WIDTH}},
+    }
+    place = {"field": "x", "type": "ordinal", "sort": list(labels), "title": x, "scale": {"domain": list(labels)}}
+    spec = chart(y, rows) | {
+        "layer": [
+            zero,
+            *(
+                one | {"encoding": one["encoding"] | {"x": place, "y": up("y")}}  # type: ignore[operator]
+                for one in (line, dot)
+            ),
+        ]
+    }
     told = "; ".join(
         f"{s.name}: {', '.join(f'{lab} {number(v)}' for lab, v in zip(labels, s.values, strict=True))}" for s in series
     )
-    return _svg(height, f"{y} by {x}. {told}", parts)
+    return draw(spec, f"{y} by {x}. {told}")
 
 
 def ridges(
@@ -119,100 +197,61 @@ def ridges(
     Args:
         edges: of the bins.
         series: per histogram the count in every bin.
-        notes: per histogram, written at its right end.
+        notes: per histogram, written beside its name.
         marks: per histogram, where the median is.
         x: title of the axis, with its unit.
     """
-    row, base = 66, 8 + 66 * len(series)
-    height = base + 44
-    low, high = edges[0], edges[-1]
-    inner, side = WIDTH - 2 * 8, 8
-
-    def at(value: float) -> float:
-        return side + inner * min(max((value - low) / (high - low), 0.0), 1.0)
-
-    parts = []
-    step = round_step((high - low) / 5)
-    first = math.ceil(low / step - 1e-9)
-    for i in range(first, math.floor(high / step + 1e-9) + 1):
-        parts.append(_line("grid", at(i * step), 12, at(i * step), base))
-        parts.append(_text(at(i * step), base + 16, _tick(i * step, step), "tick"))
-    for i, (one, note, mark) in enumerate(zip(series, notes, marks, strict=True)):
-        floor = 8 + row * (i + 1) - 4
-        most = max([v or 0.0 for v in one.values], default=0.0) or 1.0
-        path = [f"M{_n(at(low))} {_n(floor)}"]
-        for j, value in enumerate(one.values):
-            level = _n(floor - 36 * (value or 0.0) / most)
-            path += [f"V{level}", f"H{_n(at(edges[j + 1]))}"]
-        parts.append(f'<path class="area {one.css}" d="{"".join(path)}V{_n(floor)}Z"/>')
-        parts.append(_line("base", side, floor, WIDTH - side, floor))
-        parts.append(_line("median", at(mark), floor - 40, at(mark), floor))
-        parts.append(_text(side, floor - 44, one.name, f"name {one.css}"))
-        parts.append(_text(WIDTH - side, floor - 44, note, "tick end"))
-    parts.append(_text(WIDTH / 2, height - 6, x, "axis"))
-    told = "; ".join(f"{s.name}: {n}" for s, n in zip(series, notes, strict=True))
-    return _svg(height, f"Distribution of {x}. {told}", parts)
-
-
-def legend(entries: Sequence[tuple[str, str]]) -> str:
-    """What the colours mean: (class, name)."""
-    swatch = '<svg class="key" viewBox="0 0 10 10" aria-hidden="true"><rect class="{}" width="10" height="10"/></svg>'
-    keys = "".join(f"<li>{swatch.format(css)}{text(name)}</li>" for css, name in entries)
-    return f'<ul class="legend">{keys}</ul>'
+    heads = [f"{s.name}: {n}" for s, n in zip(series, notes, strict=True)]
+    rows = [
+        {"of": head, "x": edge, "y": value or 0.0, "middle": min(max(mark, edges[0]), edges[-1])}
+        for head, s, mark in zip(heads, series, marks, strict=True)
+        # The last value again, at the end of its bin.
+        for edge, value in zip(edges, [*s.values, s.values[-1]], strict=True)
+    ]
+    across = {"type": "quantitative", "scale": {"domain": [edges[0], edges[-1]], "nice": False}}
+    hue = {"domain": heads, "range": [colour(s.css) for s in series]}
+    area = {
+        "mark": {"type": "area", "interpolate": "step-after", "line": False},
+        "encoding": {
+            "x": across | {"field": "x", "title": x},
+            "y": {"field": "y", "type": "quantitative", "axis": None},
+            "color": {"field": "of", "type": "nominal", "scale": hue, "legend": None},
+        },
+    }
+    middle = {
+        "mark": {"type": "rule", "color": INK, "strokeWidth": 1.5},
+        "encoding": {"x": across | {"field": "middle", "aggregate": "min"}},
+    }
+    spec = {
+        "data": {"values": rows},
+        "facet": {"row": {"field": "of", "type": "nominal", "sort": heads}},
+        "resolve": {"scale": {"y": "independent"}},
+        "spec": {"width": WIDTH + 40, "height": 40, "layer": [area, middle]},
+    }
+    return draw(spec, f"Distribution of {x}. {'; '.join(heads)}")
 
 
-def _svg(height: float, label: str, parts: Sequence[str]) -> str:
-    body = "\n".join(parts)
-    return f'<svg class="chart" viewBox="0 0 {WIDTH} {_n(height)}" role="img" aria-label="{text(label)}">{body}</svg>'
+def chart(title: str, rows: Sequence[Spec], height: int = HEIGHT, width: int = WIDTH) -> Spec:
+    """The frame of a chart; the title of the vertical axis stands above it, where it can be read."""
+    return {"width": width, "height": height, "title": {"text": title}, "data": {"values": list(rows)}}
 
 
-def _grid(low: float, high: float, base: float, form: Format) -> str:
-    lines = []
-    for i in range(5):
-        value, level = low + (high - low) * i / 4, base - (base - TOP) * i / 4
-        lines.append(_line("grid" if i else "base", LEFT, level, WIDTH - RIGHT, level))
-        lines.append(_text(LEFT - 6, level + 4, form(value), "tick end"))
-    return "".join(lines)
+def up(field: str, **more: Any) -> Spec:
+    """A number, upwards, without a title at its axis."""
+    return {"field": field, "type": "quantitative", "title": None, **more}
 
 
-def _axis_titles(x: str, y: str, height: float) -> str:
-    return _text(0, 12, y, "axis start") + _text(LEFT + (WIDTH - LEFT - RIGHT) / 2, height - 8, x, "axis")
+def _scale(series: Sequence[Series]) -> Spec:
+    return {"domain": [s.name for s in series], "range": [colour(s.css) for s in series]}
 
 
-def _ceiling(value: float, whole: bool) -> float:
-    # Four equal steps of a round size.
-    step = round_step(value / 4, FINE) if value > 0 else 0.25
-    return 4.0 * math.ceil(step) if whole else 4.0 * step
-
-
-def _span(low: float, high: float) -> tuple[float, float, float]:
-    step = round_step((high - low) / 4 or 1.0)
-    bottom, top = math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step
-    return bottom, max(top, bottom + step), step
-
-
-def _every(labels: Sequence[str], slot: float) -> int:
-    longest = max(map(len, labels), default=1)
-    return max(1, math.ceil((6.4 * longest + 3) / slot))
-
-
-def _tick(value: float, step: float) -> str:
-    digits = max(0, -math.floor(math.log10(step) + 1e-9))
-    digits += round(step * 10**digits, 6) % 1 > 0
-    return f"{value + 0.0:,.{digits}f}".replace("-", "\N{MINUS SIGN}")
-
-
-def _rect(css: str, x: float, y: float, width: float, height: float, title: str) -> str:
-    place = f'x="{_n(x)}" y="{_n(y)}" width="{_n(width)}" height="{_n(height)}"'
-    return f'<rect class="{css}" {place}><title>{text(title)}</title></rect>'
-
-
-def _line(css: str, x1: float, y1: float, x2: float, y2: float) -> str:
-    return f'<line class="{css}" x1="{_n(x1)}" y1="{_n(y1)}" x2="{_n(x2)}" y2="{_n(y2)}"/>'
-
-
-def _text(x: float, y: float, raw: str, css: str) -> str:
-    return f'<text class="{css}" x="{_n(x)}" y="{_n(y)}">{text(raw)}</text>'
+def _shown(value: Any) -> Any:
+    """The specification with hidden characters of all texts made visible."""
+    if isinstance(value, dict):
+        return {k: _shown(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_shown(v) for v in value]
+    return visible(value) if isinstance(value, str) else value
 
 
 def _n(value: float) -> str:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import math
-import tomllib
 from dataclasses import dataclass
 from functools import reduce
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from foils.explain import NOT_DRAWN, telling
 from foils.ledger import Ledger
+from foils.made import MARK, is_made
+from foils.outcome import PROMOTED, promoted
 from foils.pairs import Pairs
+from foils.report.options import wanted
 
 FATES = ("positive", "selected", NOT_DRAWN, "rejected")
 STEPS = (1, 2, 2.5, 5, 10)
+PART = 1_000_000
+HUB, HUB_SHARE = 20, 0.001  # as in foils.audit.hubs
 RANKS = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
@@ -25,11 +31,13 @@ class Tally:
     Args:
         fates: pairs by ``FATES``.
         reasons: dropped pairs by reason, in the order of the steps.
-        sources: their names.
+        sources: their names, without those that found nothing, and without what was made.
         by_source: per source, pairs by ``positive``, ``selected`` and reason.
         alone: per source, pairs that no other source found.
         both: pairs found by source i and by source j.
         kinds: selected negatives by kind, and by how a short row was filled.
+        made: selected negatives that were made.
+        flows: pairs by the sources that found them (their names, in order) and by what became of them.
     """
 
     fates: dict[str, int]
@@ -39,6 +47,18 @@ class Tally:
     alone: dict[str, int]
     both: list[list[int]]
     kinds: dict[str, int]
+    made: int
+    flows: dict[tuple[tuple[str, ...], str], int]
+
+    @property
+    def known(self) -> int:
+        """Known positives: without those that a judge found, and without twins."""
+        return sum(n for (origin, fate), n in self.flows.items() if fate == "positive" and origin != (MARK,))
+
+    @property
+    def found(self) -> int:
+        """Positives that a source could find: all but twins."""
+        return sum(n for (o, fate), n in self.flows.items() if fate in ("positive", PROMOTED) and o != (MARK,))
 
     @property
     def candidates(self) -> int:
@@ -94,13 +114,19 @@ class Reuse:
 
     Args:
         documents: how many serve at all.
+        uses: how often all of them together.
         histogram: columns ``low``, ``high`` (times, both included) and ``documents``.
         hubs: the most used: ``doc``, ``times``, ``positive_of`` (queries that know it as a positive).
+        limit: from how many queries on the audit calls a document a hub.
+        often: how many are.
     """
 
     documents: int
+    uses: int
     histogram: pl.DataFrame
     hubs: pl.DataFrame
+    limit: int
+    often: int
 
 
 @dataclass(frozen=True)
@@ -119,7 +145,10 @@ class Ahead:
 
 
 def slim(pairs: Pairs) -> pl.DataFrame:
-    """What the group-bys need: ``fate`` (place in ``FATES``), ``found`` (a bit per source), ``bucket`` of best rank."""
+    """What the group-bys need: ``fate`` (place in ``FATES``), ``found`` (a bit per source), ``bucket`` of best rank.
+
+    ``promoted`` is true for positives that a judge found, ``made`` for typed negatives.
+    """
     fate = (
         pl.when("positive").then(0).when(pl.col("dropped").is_null()).then(1)
         .when(pl.col("dropped") == NOT_DRAWN).then(2).otherwise(3)
@@ -133,6 +162,8 @@ def slim(pairs: Pairs) -> pl.DataFrame:
         fate=fate.cast(pl.UInt8),
         found=reduce(lambda a, b: a | b, bits, pl.lit(0, dtype=kind)),
         bucket=_bucket(pairs),
+        promoted=promoted(),
+        made=is_made(pairs),
     )
 
 
@@ -147,29 +178,38 @@ def _bucket(pairs: Pairs) -> pl.Expr:
 
 def tally(pairs: Pairs, rows: pl.DataFrame, ledger: Ledger) -> Tally:
     """Count pairs by fate, reason and source."""
-    table = rows.group_by("fate", "dropped", "found").len()
+    # In parts: the keys of all rows at once would take as much memory again as the table.
+    keys = ("fate", "dropped", "found", "promoted")
+    parts = [part.group_by(keys).len() for part in rows.select(keys).iter_slices(PART)]
+    table = pl.concat(parts).group_by(keys).agg(pl.col("len").sum()) if parts else rows.group_by(keys).len()
     fates = dict.fromkeys(FATES, 0)
     reasons: dict[str, int] = {}
     sources = pairs.sources
     by_source: dict[str, dict[str, int]] = {s: {} for s in sources}
     alone = dict.fromkeys(sources, 0)
     both = [[0] * len(sources) for _ in sources]
-    for fate, dropped, found, n in table.iter_rows():
+    flows: dict[tuple[tuple[str, ...], str], int] = {}
+    for fate, dropped, found, judged, n in table.iter_rows():
         fates[FATES[fate]] += n
         reason = dropped or FATES[fate]
         if dropped:
             reasons[dropped] = reasons.get(dropped, 0) + n
         mine = [i for i in range(len(sources)) if found >> i & 1]
+        link = tuple(sources[i] for i in mine), PROMOTED if judged else reason
+        flows[link] = flows.get(link, 0) + n
         for i in mine:
             by_source[sources[i]][reason] = by_source[sources[i]].get(reason, 0) + n
             for j in mine:
                 both[i][j] += n
         if len(mine) == 1:
             alone[sources[mine[0]]] += n
+    made = int(rows.select((pl.col("made") & (pl.col("fate") == 1)).sum()).item())
+    there = [i for i, s in enumerate(sources) if by_source[s] and s != MARK]
+    sources, both = tuple(sources[i] for i in there), [[both[i][j] for j in there] for i in there]
     steps = list(dict.fromkeys(reason for entry in ledger.entries for reason in entry.dropped))
     order = {reason: i for i, reason in enumerate(steps)}
     ordered = sorted(reasons, key=lambda r: (order.get(r, len(order)), r == NOT_DRAWN, -reasons[r], r))
-    return Tally(fates, {r: reasons[r] for r in ordered}, sources, by_source, alone, both, _kinds(pairs))
+    return Tally(fates, {r: reasons[r] for r in ordered}, sources, by_source, alone, both, _kinds(pairs), made, flows)
 
 
 def _kinds(pairs: Pairs) -> dict[str, int]:
@@ -181,22 +221,26 @@ def _kinds(pairs: Pairs) -> dict[str, int]:
     return dict(sorted(kinds.items(), key=lambda item: (-item[1], item[0])))
 
 
-def wanted(recipe: str) -> int | None:
-    """Negatives per query that the recipe's last sampler draws, if the text says so.
+def by_source(pairs: Pairs, score: str) -> pl.DataFrame:
+    """Of the selected negatives of each source, how far they stand from the lowest positive by a score.
 
-    >>> wanted('[[step]]' + chr(10) + 'use = "top"' + chr(10) + 'n = 4')
-    4
+    Columns: ``source``, ``selected``, ``low``, ``middle``, ``high`` (quartiles).
     """
-    try:
-        steps = tomllib.loads(recipe).get("step", [])
-    except tomllib.TOMLDecodeError:
-        return None
-    drawn = [s["n"] for s in steps if isinstance(s, dict) and isinstance(s.get("n"), int)]
-    return drawn[-1] if drawn else None
+    gap = (pl.col(score) - pairs.positive(score)).cast(pl.Float64)
+    ranks = [f"rank.{s}" for s in pairs.sources]
+    chosen = pairs.frame.lazy().select(*ranks, live=pairs.live, gap=gap).filter("live").collect()
+    rows = []
+    for source, rank in zip(pairs.sources, ranks, strict=True):
+        own = chosen.filter(pl.col(rank).is_not_null())["gap"].drop_nulls()
+        if own.len():
+            rows.append((source, own.len(), *(own.quantile(q, "linear") for q in (0.25, 0.5, 0.75))))
+    schema = {"source": pl.String, "selected": pl.Int64, "low": pl.Float64, "middle": pl.Float64, "high": pl.Float64}
+    return pl.DataFrame(rows, schema=schema, orient="row")
 
 
 def lengths(rows: pl.DataFrame, recipe: str, limit: int = 12) -> Lengths:
-    """Negatives per query, and the queries with the fewest."""
+    """Negatives per query, and the queries with the fewest; made ones come on top, and are not counted."""
+    rows = rows.lazy().filter(~pl.col("made")).collect() if rows["made"].any() else rows
     live = rows.group_by("query").agg(live=(pl.col("fate") == 1).sum())
     counts = live.group_by("live").len("queries").sort("live")
     least, most = (int(counts["live"][0]), int(counts["live"][-1])) if counts.height else (0, 0)
@@ -224,8 +268,8 @@ def lengths(rows: pl.DataFrame, recipe: str, limit: int = 12) -> Lengths:
 
 
 def reuse(pairs: Pairs, rows: pl.DataFrame, limit: int = 12) -> Reuse:
-    """How often documents serve as negatives, and which the most."""
-    used = rows.lazy().filter(pl.col("fate") == 1).group_by("doc").len("times").collect()
+    """How often documents serve as negatives, and which the most; made ones, each for its one query, are left out."""
+    used = rows.lazy().filter((pl.col("fate") == 1) & ~pl.col("made")).group_by("doc").len("times").collect()
     low = 2 ** (pl.col("times").log(2) + 1e-9).floor().cast(pl.Int64)
     binned = used.group_by(low=low).len("documents").sort("low")
     top = int(binned["low"][-1]) if binned.height else 0
@@ -242,7 +286,9 @@ def reuse(pairs: Pairs, rows: pl.DataFrame, limit: int = 12) -> Reuse:
     hubs = hubs.join(known, on="doc", how="left", maintain_order="left").with_columns(
         pl.col("positive_of").fill_null(0)
     )
-    return Reuse(used.height, histogram, hubs)
+    middle = float(used["times"].median() or 0)  # type: ignore[arg-type]
+    most = int(max(HUB, HUB * middle, HUB_SHARE * rows["query"].n_unique()))
+    return Reuse(used.height, int(used["times"].sum()), histogram, hubs, most, int((used["times"] >= most).sum()))
 
 
 def scored(pairs: Pairs) -> tuple[str, ...]:
@@ -255,23 +301,29 @@ def scored(pairs: Pairs) -> tuple[str, ...]:
 
 def histogram(pairs: Pairs, rows: pl.DataFrame, column: str, bins: int = 36) -> Histogram:
     """The distribution of a score by fate, in about ``bins`` bins of a round width."""
-    scored = pl.DataFrame([rows["fate"], pairs.frame[column].cast(pl.Float64).alias("value")]).lazy().drop_nulls()
-    value = pl.col("value")
+    # A fate at a time: all values in groups would take more memory than the table.
+    values = {f: pairs.frame[column].filter(rows["fate"] == i).drop_nulls().to_numpy() for i, f in enumerate(FATES)}
+    there = {fate: part for fate, part in values.items() if len(part)}
     # The range of each fate, not of all: positives are few, and would pile up at an end that the others set.
-    groups = scored.group_by("fate").agg(
-        low=value.quantile(0.002, "nearest"), high=value.quantile(0.998, "nearest"), middle=value.median()
-    )
-    spread = groups.sort("fate").collect()
-    low, high = float(spread["low"].min()), float(spread["high"].max())  # type: ignore[arg-type]
+    quantiles = {fate: _quantiles(part, (0.002, 0.5, 0.998)) for fate, part in there.items()}
+    low, high = min(q[0] for q in quantiles.values()), max(q[2] for q in quantiles.values())
     width = round_step((high - low) / bins or abs(low) / 10 or 1.0)
     first = math.floor(low / width + 1e-9)
     n = max(1, math.floor(high / width + 1e-9) - first + 1)
-    place = (value / width - first).clip(0, n - 1).cast(pl.Int32)
     counts = {fate: [0] * n for fate in FATES}
-    for fate, bin_, size in scored.group_by("fate", bin=place).len().collect().iter_rows():
-        counts[FATES[fate]][bin_] = size
-    medians = {FATES[fate]: middle for fate, middle in spread.select("fate", "middle").iter_rows()}
+    for fate, part in there.items():
+        for some in np.split(part, range(PART, len(part), PART)):
+            place = np.clip(some.astype(np.float64) / width - first, 0, n - 1).astype(np.int64)
+            counts[fate] = (np.array(counts[fate]) + np.bincount(place, minlength=n)).tolist()
+    medians = {fate: q[1] for fate, q in quantiles.items()}
     return Histogram(column, [(first + i) * width for i in range(n + 1)], counts, medians)
+
+
+def _quantiles(values: NDArray[np.float32], shares: tuple[float, ...]) -> tuple[float, ...]:
+    """Quantiles of values in any order; between two of them, their mean."""
+    around = [(math.floor(share * (len(values) - 1)), math.ceil(share * (len(values) - 1))) for share in shares]
+    placed = np.partition(values, sorted({place for pair in around for place in pair}))
+    return tuple((float(placed[a]) + float(placed[b])) / 2 for a, b in around)
 
 
 def by_rank(pairs: Pairs, rows: pl.DataFrame, scores: tuple[str, ...]) -> pl.DataFrame:

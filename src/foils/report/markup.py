@@ -10,6 +10,7 @@ from foils.show import ELLIPSIS, count, visible
 
 # Scripts written without spaces between words: there, two characters in a row stand for a word.
 _DENSE = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\u0e00-\u0e7f"
+BARS = '<span class="unseen">bar</span>'
 _WORD = re.compile(rf"[{_DENSE}]+|[^\W{_DENSE}]+")
 
 
@@ -77,17 +78,17 @@ def passage(raw: str, pattern: re.Pattern[str] | None = None, *, short: int = 24
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str = "", css: str = "") -> str:
     """A table of cells that are HTML already; a header that starts with ``#`` stands over numbers.
 
-    The first column names the row.
+    The first column names the row; an empty header stands over bars.
     """
     right = [h.startswith("#") for h in header]
     names = "".join(
-        f'<th scope="col"{" class=num" if r else ""}>{h.removeprefix("#")}</th>'
+        f'<th scope="col"{" class=num" if r else ""}>{h.removeprefix("#") or BARS}</th>'
         for h, r in zip(header, right, strict=True)
     )
     body = "".join(f"<tr>{''.join(_cell(i, c, right[i]) for i, c in enumerate(row))}</tr>\n" for row in rows)
     title = f"<caption>{text(caption)}</caption>" if caption else ""
     return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{text(caption) or "table"}">'
+        f'<div class="scroll" tabindex="0" role="group" aria-label="{text(caption) or "table"}">'
         f'<table class="{css}">{title}<thead><tr>{names}</tr></thead>\n<tbody>{body}</tbody></table></div>'
     )
 

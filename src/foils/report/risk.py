@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
-from foils.explain import NOT_DRAWN
 from foils.ledger import Ledger
 from foils.outcome import promoted
 from foils.pairs import Pairs
+from foils.report.likely import likely
 from foils.report.markup import section, table, text
-from foils.show import count, number, plural, share
-
-QUERIES = 5_000  # of which the price table is made, evenly spread; more would not change its digits
+from foils.show import count, plural, share
 
 
 @dataclass(frozen=True)
@@ -82,7 +77,7 @@ def known(pairs: Pairs, ledger: Ledger) -> Risk | None:
     )
 
 
-def risk(pairs: Pairs, found: Risk | None, n: int, score: str | None) -> str:
+def risk(pairs: Pairs, found: Risk | None, n: int, score: str | None, recipe: str = "") -> str:
     """The section; empty where nothing was estimated.
 
     Args:
@@ -90,6 +85,7 @@ def risk(pairs: Pairs, found: Risk | None, n: int, score: str | None) -> str:
         found: what is known.
         n: negatives wanted per query.
         score: what makes a candidate hard; null: its best rank.
+        recipe: as TOML text; it says where candidates were cut.
     """
     if found is None:
         return ""
@@ -99,7 +95,7 @@ def risk(pairs: Pairs, found: Risk | None, n: int, score: str | None) -> str:
         if who != "qrels"
     ]
     parts = [table(["judge", "#candidates", "#relevant", "#share"], judged, caption="Who judged")] if judged else []
-    return section("risk", "False negatives", _lead(found), *parts, _prices(pairs, n, score))
+    return section("risk", "False negatives", _lead(found), likely(pairs, n, score, recipe), *parts)
 
 
 def _lead(found: Risk) -> str:
@@ -128,39 +124,3 @@ def _lead(found: Risk) -> str:
     more = f" {plural(found.promoted, 'candidate')} became positives." if found.promoted else ""
     level = f" (level {text(found.level)})" if found.level else ""
     return f"An estimated {value} of the selected negatives are false{level}. {where}{more}"
-
-
-def _prices(pairs: Pairs, n: int, score: str | None) -> str:
-    from foils.risk.price import prices
-
-    query, p, hardness = _sample(pairs, score)
-    if not np.isfinite(p).any():
-        return ""
-    rows = [
-        [
-            f"{100 * r['risk']:g}%",
-            "–" if r["expected"] is None else f"{100 * r['expected']:.1f}%",
-            "–" if r["hardness"] is None else number(r["hardness"]),
-            number(r["per_query"]),
-            f"{100 * r['kept']:.0f}%",
-        ]
-        for r in prices(query, p, hardness, n).iter_rows(named=True)
-    ]
-    header = ["risk", "#estimated false", "#hardness", "#negatives per query", "#queries with any"]
-    caption = "What a risk costs: hardness is the mean z among the candidates of the query; choose with --risk"
-    return table(header, rows, caption=caption)
-
-
-def _sample(pairs: Pairs, score: str | None) -> tuple[NDArray[np.uint32], NDArray[np.float64], NDArray[np.float64]]:
-    queries = pairs.queries
-    step = max(1, -(-len(queries) // QUERIES))
-    hard: Any = pl.col(score) if score else -pairs.best_rank
-    some = pairs.frame.filter(pl.col("query").is_in(pl.Series(queries[::step]).implode()))
-    # What the sampler could choose from, so that the row of the run's own risk says what the run did.
-    free = pairs.live | (pl.col("dropped").cast(pl.String) == NOT_DRAWN).fill_null(value=False)
-    part = some.select(
-        "query",
-        p=pl.when(free).then("p_relevant").cast(pl.Float64).fill_null(float("nan")),
-        hard=hard.cast(pl.Float64).fill_null(float("nan")),
-    )
-    return part["query"].to_numpy(), part["p"].to_numpy(), part["hard"].to_numpy()

@@ -1,9 +1,10 @@
-"""Queries to read: a few, chosen by the hash of their ids, with what was selected and what was not."""
+"""Queries to read: a few, chosen by the hash of their ids, positives beside what was selected and what was not."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -11,10 +12,11 @@ import polars as pl
 from foils.explain import NOT_DRAWN, candidates
 from foils.pairs import Pairs
 from foils.report.markup import details, matcher, passage, text, words
-from foils.show import MINUS, count, number, opening, plural, score
+from foils.show import MINUS, count, number, opening, plural
+from foils.show import score as value
 
 QUERIES = 20
-POSITIVES, REJECTED, LEFT_OVER = 3, 10, 4
+POSITIVES, SELECTED, REJECTED, LEFT_OVER = 3, 10, 6, 3
 
 
 def sampled(pairs: Pairs) -> list[int]:
@@ -25,13 +27,18 @@ def sampled(pairs: Pairs) -> list[int]:
     return chosen
 
 
-def samples(pairs: Pairs) -> list[str]:
-    """Each sampled query as HTML."""
+def samples(pairs: Pairs, score: str | None) -> list[str]:
+    """Each sampled query as HTML.
+
+    Args:
+        pairs: the finished table.
+        score: that is shown with every document; null: none.
+    """
     queries = sampled(pairs)
     found = candidates(pairs, queries)
     common = _common(pairs)
     by_query = {key[0]: group for key, group in found.group_by("query", maintain_order=True)}
-    return [_query(pairs, query, by_query[query], common) for query in queries]
+    return [_query(pairs, query, by_query[query], common, score) for query in queries]
 
 
 def _common(pairs: Pairs, limit: int = 2000) -> set[str]:
@@ -46,75 +53,87 @@ def _frequent(texts: pl.Series, share: float) -> set[str]:
     return {word for word, n in seen.items() if n > max(3, share * texts.len())}
 
 
-def _query(pairs: Pairs, query: int, found: pl.DataFrame, common: set[str]) -> str:
+def _query(pairs: Pairs, query: int, found: pl.DataFrame, common: set[str], score: str | None) -> str:
     raw = pairs.collection.queries["text"][query]
-    pattern = matcher(words(raw[:2000]) - common)
+    show = _Shown(pairs, matcher(words(raw[:2000]) - common), score)
     fate = pl.col("fate")
     positives, selected = found.filter(fate == "positive"), found.filter(fate == "selected")
     out = found.filter(~fate.is_in(["positive", "selected"]))
     rejected, left = out.filter(fate != NOT_DRAWN), out.filter(fate == NOT_DRAWN)
     counts = f"{plural(positives.height, 'positive')}, {count(selected.height)} selected, {count(out.height)} dropped"
-    parts = [
-        _group(pairs, positives, "Known positives", POSITIVES, pattern),
-        _group(pairs, selected, "Selected negatives", 12, pattern)
-        or '<p class="none">No negative is left for this query.</p>',
-    ]
+    known = show.group(positives, "Known positives", POSITIVES) or '<p class="none">No known positive.</p>'
+    negatives = (
+        show.group(selected, "Selected negatives", SELECTED)
+        or '<p class="none">No negative is left for this query.</p>'
+    )
     if out.height:
-        inner = _group(pairs, rejected, "Rejected by a step", REJECTED, pattern)
-        inner += _group(pairs, left, "Not drawn by the sampler", LEFT_OVER, pattern)
-        parts.append(
-            details(
-                f"dropped candidates ({count(rejected.height)} rejected, {count(left.height)} not drawn)", inner, "out"
-            )
-        )
+        inner = show.group(rejected, "Rejected by a step", REJECTED)
+        inner += show.group(left, "Not drawn by the sampler", LEFT_OVER)
+        told = f"dropped candidates ({count(rejected.height)} rejected, {count(left.height)} not drawn)"
+        negatives += details(told, inner, "out")
     qid = text(opening(pairs.collection.queries["id"][query], 60))
     question = text(opening(raw, 300))
     return (
         f'<details class="query" open><summary><span class="question" dir="auto">{question}</span>'
-        f'<span class="sub">query {qid} · {counts}</span></summary>{"".join(parts)}</details>'
+        f'<span class="sub">query {qid} · {counts}</span></summary>'
+        f'<div class="pair"><div class="known">{known}</div><div>{negatives}</div></div></details>'
     )
 
 
-def _group(pairs: Pairs, rows: pl.DataFrame, title: str, limit: int, pattern: re.Pattern[str] | None) -> str:
-    if rows.height == 0:
-        return ""
-    texts = pairs.collection.passages
-    items = "".join(
-        f'<li class="{_css(row["fate"])}"><p class="meta">{_meta(pairs, row)}</p>'
-        f"{passage(texts[row['doc']], pattern)}</li>"
-        for row in rows.head(limit).iter_rows(named=True)
-    )
-    more = f'<p class="note">and {count(rows.height - limit)} more</p>' if rows.height > limit else ""
-    return f"<h4>{title}</h4><ul class=docs>{items}</ul>{more}"
+class _Shown(NamedTuple):
+    """How documents of one query are shown."""
+
+    pairs: Pairs
+    pattern: re.Pattern[str] | None
+    score: str | None
+
+    def group(self, rows: pl.DataFrame, title: str, limit: int) -> str:
+        """Documents of one fate, as a list."""
+        if rows.height == 0:
+            return ""
+        texts = self.pairs.collection.passages
+        items = "".join(
+            f'<li class="{_css(row["fate"])}"><p class="meta">{self.meta(row)}</p>'
+            f"{passage(texts[row['doc']], self.pattern)}</li>"
+            for row in rows.head(limit).iter_rows(named=True)
+        )
+        more = f'<p class="note">and {count(rows.height - limit)} more</p>' if rows.height > limit else ""
+        return f"<h3 class=small>{title}</h3><ul class=docs>{items}</ul>{more}"
+
+    def meta(self, row: dict[str, Any]) -> str:
+        """Id, reason, ranks, score, probability; all else is a matter of ``foils explain``."""
+        chips = [f'<b class="id">{text(opening(str(row["document"]), 60))}</b>']
+        if row["fate"] not in ("positive", "selected", NOT_DRAWN):
+            chips.append(f'<span class="chip reason">{text(row["fate"])}</span>')
+        facts = [f"{source} {count(rank)}" for source in self.pairs.sources if (rank := row[f"rank.{source}"])]
+        ranks = f"rank {', '.join(facts)}" if facts else ""
+        chips += [
+            f'<span class="chip">{text(told)}</span>'
+            for told in (ranks, self._scored(row), *_judged(row), row["kind"], row["filled"])
+            if told
+        ]
+        if row["weight"] is not None:
+            chips.append(f'<span class="chip">weight {number(row["weight"])}</span>')
+        return " ".join(chips)
+
+    def _scored(self, row: dict[str, Any]) -> str:
+        if self.score is None or row[self.score] is None:
+            return ""
+        gap = row[f"gap.{self.score}"]
+        distance = f" ({value(self.score, gap, sign=True)})" if gap is not None and row["fate"] != "positive" else ""
+        return f"{self.score} {value(self.score, row[self.score])}{distance}"
+
+
+def _judged(row: dict[str, Any]) -> list[str]:
+    """The probability of relevance, and who gave it if somebody did."""
+    p, by = row["p_relevant"], row["judged_by"]
+    if p is None:
+        return []
+    return [f"p(relevant) {number(p)}"] + ([f"judged by {opening(by, 40)}"] if by else [])
 
 
 def _css(fate: str) -> str:
     return {"positive": "positive", "selected": "selected", NOT_DRAWN: "left"}.get(fate, "rejected")
-
-
-def _meta(pairs: Pairs, row: dict[str, object]) -> str:
-    chips = [f'<b class="id">{text(opening(str(row["document"]), 60))}</b>']
-    if row["fate"] not in ("positive", "selected", NOT_DRAWN):
-        chips.append(f'<span class="chip reason">{text(str(row["fate"]))}</span>')
-    chips += [
-        f'<span class="chip">{text(source)} rank {count(rank)}</span>'
-        for source in pairs.sources
-        if isinstance(rank := row[f"rank.{source}"], int)
-    ]
-    for name in pairs.scores:
-        value, gap = row[name], row[f"gap.{name}"]
-        if isinstance(value, float):
-            distance = (
-                f" ({score(name, gap, sign=True)})" if isinstance(gap, float) and row["fate"] != "positive" else ""
-            )
-            chips.append(f'<span class="chip">{text(name)} {score(name, value)}{distance}</span>')
-    for column in ("kind", "filled"):
-        if row[column]:
-            chips.append(f'<span class="chip">{text(str(row[column]))}</span>')
-    for column, title in (("p_relevant", "p(relevant)"), ("weight", "weight")):
-        if isinstance(value := row[column], float):
-            chips.append(f'<span class="chip">{title} {number(value)}</span>')
-    return " ".join(chips)
 
 
 LEAD = (

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import polars as pl
-
 from foils.collection import Finding
 from foils.explain import NOT_DRAWN
 from foils.ledger import Ledger
 from foils.pairs import Pairs
-from foils.report.charts import Series, bar, columns, dots, figure, legend, ridges
-from foils.report.facts import FATES, RANKS, Ahead, Histogram, Lengths, Reuse, Tally
+from foils.report.charts import bar, columns, figure, legend
+from foils.report.facts import FATES, Lengths, Reuse, Tally
 from foils.report.markup import code, details, section, table, text
+from foils.report.origins import origins
 from foils.show import MINUS, count, number, opening, plural, share
 
 NAMES = {
@@ -97,7 +96,9 @@ def funnel(numbers: Tally) -> str:
     about = (
         details("what the selected negatives rest on", table(["kind", "#negatives", "#share"], kinds)) if kinds else ""
     )
-    return section("funnel", "From candidates to negatives", lead, steps, about, _by_source(numbers))
+    flow = origins(numbers)
+    beside = f'<div class="figures beside">{flow}<div>{steps}{about}</div></div>' if flow else steps + about
+    return section("funnel", "From candidates to negatives", lead, beside, _by_source(numbers))
 
 
 def _by_source(numbers: Tally) -> str:
@@ -116,7 +117,7 @@ def _by_source(numbers: Tally) -> str:
             parts.append((CSS[fate], start, stop))
             start = stop
         told = ", ".join(f"{NAMES[f].lower()} {count(n)}" for f, n in fates.items())
-        recall = share(fates["positive"], numbers.fates["positive"])
+        recall = share(fates["positive"], numbers.found)
         rows.append([text(source), bar(parts, f"{source}: {told}"), count(total), count(fates["selected"]), recall])
         data.append([text(source), *(count(by.get(r, 0)) for r in reasons)])
     shown = table(
@@ -126,95 +127,6 @@ def _by_source(numbers: Tally) -> str:
     keys = legend([(CSS[f], NAMES[f]) for f in FATES])
     header = ["source", "#known positives", "#selected", *(f"#{text(r)}" for r in numbers.reasons)]
     return shown + keys + details("by source and reason", table(header, data))
-
-
-def scores(histograms: Sequence[Histogram], ahead: Mapping[str, Ahead]) -> str:
-    """Distributions of every score by fate."""
-    if not histograms:
-        return section("scores", "Scores", "No source or step gave scores, so there is no distribution to show.")
-    lead, every = _ahead(ahead)
-    charts = "".join(_distribution(h, i) for i, h in enumerate(histograms, 1))
-    note = (
-        '<p class="note">Each shape is scaled to its own highest bin; the vertical line is the median. '
-        "Values beyond the axis are counted at its ends.</p>"
-    )
-    return section("scores", "Scores", lead, f'<div class="figures">{charts}</div>', note, every)
-
-
-def _ahead(ahead: Mapping[str, Ahead]) -> tuple[str, str]:
-    compared = {score: a for score, a in ahead.items() if a.compared}
-    if not compared:
-        return "No selected negative and positive of one query both have a score, so none can be compared.", ""
-    score, most = max(compared.items(), key=lambda item: item[1].every / item[1].compared)
-    lead = (
-        f"By {code(score)}, {share(most.every, most.compared)} of the selected negatives score at least as high as "
-        f"every positive of their query, and {share(most.lowest, most.compared)} as its lowest."
-    )
-    if len(ahead) == 1:
-        return lead, ""
-    rows = [
-        [text(s), count(a.compared), share(a.every, a.compared), share(a.lowest, a.compared)] for s, a in ahead.items()
-    ]
-    header = ["score", "#negatives compared", "#as high as every positive", "#as high as the lowest"]
-    return f"{lead} By the other scores it is less, or as much.", details("for every score", table(header, rows))
-
-
-def _distribution(h: Histogram, place: int) -> str:
-    fates = [f for f in FATES if sum(h.counts[f])]
-    series = [Series(NAMES[f], CSS[f], h.counts[f]) for f in fates]
-    notes = [f"{count(sum(h.counts[f]))} · median {number(h.medians[f])}" for f in fates]
-    svg = ridges(h.edges, series, notes, [h.medians[f] for f in fates], x=unit(h.column))
-    rows = [
-        [f"{number(a)} to {number(b)}", *(count(h.counts[f][i]) for f in fates)]
-        for i, (a, b) in enumerate(zip(h.edges, h.edges[1:], strict=False))
-    ]
-    data = table([text(h.column), *(f"#{NAMES[f].lower()}" for f in fates)], rows)
-    name = unit(h.column)
-    return figure(f"scores-{place}", f"{name[0].upper()}{name[1:]} {code(h.column)}", svg, "", data)
-
-
-def ranks(by_rank: pl.DataFrame, score_names: Sequence[str], sources: Sequence[str]) -> str:
-    """Which ranks the negatives come from, and how hard they are."""
-    if by_rank.height == 0:
-        return section("hardness", "Hardness by rank", "No source ranked any candidate.")
-    labels = [_range(low, high) for low, high in by_rank.select("low", "high").iter_rows()]
-    part = (by_rank["selected"] / by_rank["candidates"]).to_list()
-    most = by_rank["selected"].arg_max() or 0
-    selected = int(by_rank["selected"].sum())
-    lead = (
-        f"Most of the selected negatives, {share(by_rank['selected'][most], selected)}, come from "
-        f"{'rank' if labels[most].isdecimal() else 'ranks'} {labels[most]}. "
-        if selected
-        else "No negative was selected. "
-    )
-    who = " or ".join(map(code, sources)) if len(sources) < 4 else f"any of {len(sources)} sources"
-    lead += f"The rank is the best that {who} gave."
-    header = ["best rank", "#candidates", "#selected", "#share selected"]
-    cells = [
-        [lab, count(c), count(s), share(s, c)]
-        for lab, c, s in zip(labels, by_rank["candidates"], by_rank["selected"], strict=True)
-    ]
-    svg = columns(
-        _ends(by_rank),
-        [100 * p for p in part],
-        x="best rank, up to",
-        y="selected, % of candidates at this rank",
-        form=_percent,
-    )
-    charts = [figure("rank-share", "Share selected", svg, "", table(header, cells))]
-    for i, score in enumerate(s for s in score_names if by_rank[f"all.{s}"].count()):
-        charts.append(_difference(by_rank, labels, score, i))
-    return section("hardness", "Hardness by rank", lead, f'<div class="figures">{"".join(charts)}</div>')
-
-
-def _difference(by_rank: pl.DataFrame, labels: Sequence[str], score: str, place: int) -> str:
-    every, chosen = by_rank[f"all.{score}"].to_list(), by_rank[f"selected.{score}"].to_list()
-    series = [Series("all candidates", "left", every), Series("selected", "selected", chosen)]
-    svg = dots(_ends(by_rank), series, x="best rank, up to", y=f"mean difference to the lowest positive, {unit(score)}")
-    rows = [[lab, number(a, sign=True), number(b, sign=True)] for lab, a, b in zip(labels, every, chosen, strict=True)]
-    data = table(["best rank", "#all candidates", "#selected"], rows)
-    keys = legend([("left", "all candidates"), ("selected", "selected negatives")])
-    return figure(f"rank-difference-{place}", f"Distance to the lowest positive by {code(score)}", svg + keys, "", data)
 
 
 def overlap(numbers: Tally) -> str:
@@ -244,17 +156,17 @@ def _heat(part: int, whole: int) -> str:
     return f'<span class="heat" style="--p:{100 * part / max(1, whole):.0f}%">{share(part, whole)}</span>'
 
 
-def reused(pairs: Pairs, reuse: Reuse, selected: int) -> str:
+def reused(pairs: Pairs, reuse: Reuse) -> str:
     """Documents that serve as negatives again and again."""
     if reuse.documents == 0:
         return section("reuse", "Reuse of documents", "No document serves as a negative.")
     top = reuse.hubs.row(0, named=True)
     lead = (
-        f"Documents that serve as negatives: {count(reuse.documents)}, each used {number(selected / reuse.documents)} "
-        f"times on average; "
-        f"the most used one {plural(top['times'], 'time')} ({share(top['times'], selected)} of all negatives)."
+        f"Documents that serve as negatives: {count(reuse.documents)}, each used "
+        f"{number(reuse.uses / reuse.documents)} times on average; "
+        f"the most used one {plural(top['times'], 'time')} ({share(top['times'], reuse.uses)} of all negatives)."
     )
-    labels = [_range(low, high) for low, high in reuse.histogram.select("low", "high").iter_rows()]
+    labels = [span(low, high) for low, high in reuse.histogram.select("low", "high").iter_rows()]
     values = reuse.histogram["documents"].to_list()
     data = table(["times used", "#documents"], [[lab, count(v)] for lab, v in zip(labels, values, strict=True)])
     svg = columns(labels, values, x="times used as a negative", y="documents", form=_whole, whole=True)
@@ -291,7 +203,7 @@ def shortest(pairs: Pairs, found: Lengths) -> str:
         else f"{count(found.short)} of {plural(found.queries, 'query', 'queries')} "
         f"({share(found.short, found.queries)}) have fewer than {plural(found.target, 'negative')}; {none}."
     )
-    labels = [_range(low, high) for low, high in found.histogram.select("low", "high").iter_rows()]
+    labels = [span(low, high) for low, high in found.histogram.select("low", "high").iter_rows()]
     values = found.histogram["queries"].to_list()
     data = table(["negatives", "#queries"], [[lab, count(v)] for lab, v in zip(labels, values, strict=True)])
     svg = columns(labels, values, x="selected negatives of a query", y="queries", form=_whole, whole=True)
@@ -362,20 +274,11 @@ def _facts(facts: Mapping[str, str]) -> str:
     return f'<br><span class="sub">{told}</span>' if told else ""
 
 
-def _ends(by_rank: pl.DataFrame) -> list[str]:
-    # The last rank of each bucket, short enough to stand side by side under twelve bars.
-    last = f">{RANKS[-1] // 1000}k"
-    return [last if r is None else f"{r // 1000}k" if r >= 1000 else str(r) for r in by_rank["high"]]
-
-
-def _range(low: int, high: int | None) -> str:
+def span(low: int, high: int | None) -> str:
+    """Whole numbers from one to another, both included."""
     if high is None:
         return f"{count(low)}+"
     return count(low) if low == high else f"{count(low)}–{count(high)}"
-
-
-def _percent(value: float) -> str:
-    return f"{value:.0f}%" if value >= 10 or value % 1 == 0 else f"{value:.1f}%"
 
 
 def _whole(value: float) -> str:

@@ -30,6 +30,7 @@ from foils.train.objective import LOSSES, TAUGHT, Objective, RerankerObjective, 
 from foils.train.remine import encode_all
 from foils.train.schedule import Schedule
 from foils.train.settings import Settings
+from foils.train.together import Together, mutual
 from foils.train.trainer import STATE, Conductor, build, newest
 
 DONE = "training.json"
@@ -101,6 +102,7 @@ def train(
     say = (lambda line: None) if quiet else (lambda line: print_line(line))
     learner = load.load(model, settings, device)
     objective = _objective(learner, parts, settings, schedules)
+    _hold(objective, model, device)
     with Local(quiet=quiet).track("train", parts.steps, "steps") as advance:
         conductor = Conductor(schedules, _dev(objective, parts.dev), folder / WORK, advance, say)
         conductor.plan(parts.steps, settings.evaluations or 0)
@@ -187,9 +189,18 @@ def _objective(learner: Any, parts: _Parts, settings: Settings, schedules: Seque
     objective = kind(learner, examples, course, settings, temperature, schedules)
     if isinstance(objective, AdoreObjective):
         objective.freeze()
-    if settings.batches != "shuffled":
+    if settings.batches == "together":
+        course.sampler.refresh(Together(parts.rows, mutual(examples)))
+    elif settings.batches != "shuffled":
         course.sampler.refresh(_clustered(objective, parts.rows, settings))
     return objective
+
+
+def _hold(objective: Objective, model: str, device: str | None) -> None:
+    """Give the objective the model as it came, if its vectors are to stay near."""
+    if isinstance(objective, RetrieverObjective) and objective.settings.anchor:
+        where = next(objective.model.parameters()).device
+        objective.hold(load.load(model, replace(objective.settings, layers=0, lora=0), device).to(where))
 
 
 def _dev(objective: Objective, dev: Dev | None) -> Dev | None:
@@ -319,6 +330,8 @@ def _finish(
     if settings.keep == "best" and conductor.best is not None:
         kept = conductor.best[0]
         learner.load_state_dict(torch.load(folder / WORK / "best.pt", map_location="cpu", weights_only=True))
+    if settings.blend < 1:
+        load.blend(learner, load.load(model, replace(settings, layers=0), "cpu"), settings.blend)
     if settings.lora:
         load.melt(learner)
     if settings.loss == "adore":

@@ -104,3 +104,23 @@ def melt(model: Any) -> None:
         if getattr(part, "_hf_peft_config_loaded", False):
             part._hf_peft_config_loaded = False
             part.__dict__.pop("peft_config", None)
+
+
+def blend(model: Any, base: Any, share: float) -> None:
+    """Move the weights back toward those before training: ``share`` of the way is kept.
+
+    WiSE-FT (Wortsman et al., CVPR 2022, arXiv:2109.01903): weights on the line between a model and its fine-tuned form
+    keep most of what was learnt and lose less of what it could do before; their default is 0.5. Fails where the two no
+    longer lie in one basin, after long training at a high rate.
+
+    Args:
+        model: the trained one, changed in place.
+        base: as it came, of the same shape.
+        share: of the trained weights.
+    """
+    before = base.state_dict()
+    mixed = {
+        name: value.lerp(before[name].to(value), 1 - share) if value.is_floating_point() else value
+        for name, value in model.state_dict().items()
+    }
+    model.load_state_dict(mixed)

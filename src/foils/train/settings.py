@@ -10,7 +10,8 @@ from foils.errors import RecipeError
 Effort = Literal["low", "normal", "high"]
 As = Literal["retriever", "reranker"]
 Doubt = Literal["remove", "weigh", "soften", "keep"]
-Batches = Literal["shuffled", "ngame", "hard"]
+Batches = Literal["shuffled", "ngame", "hard", "together"]
+Precision = Literal["auto", "float32", "bfloat16"]
 
 # What the dial sets: a first result in minutes on a laptop; what most papers do; all that the data can give.
 EFFORT: dict[str, dict[str, Any]] = {
@@ -49,11 +50,16 @@ class Settings:
         doubt: what is done to likely false negatives in the batch.
         threshold: the probability from which ``remove`` removes.
         margin: also masks what the model scores above the positive minus this (GISTEmbed, self-guided); null: off.
-        batches: ``shuffled``, ``ngame`` (clusters that double in size) or ``hard``.
+        batches: ``shuffled``, ``ngame`` (clusters that double in size), ``hard``, or ``together`` (both rows of a
+            minimal pair in one batch).
         teacher: score column that a distillation loss imitates.
         holdout: share of the queries that is kept for evaluation.
         evaluations: during training, evenly spread; each is a checkpoint.
         keep: ``best`` of the evaluations, the start included, or ``last``.
+        precision: of matrix products; ``auto``: bfloat16 on a GPU that has it, else float32. A CPU with bfloat16 units
+            gains up to half of the time from it.
+        anchor: weight of what holds the vectors of queries and documents near those of the model as it came; 0: off.
+        blend: share of the trained weights in the result, the rest from the model as it came (WiSE-FT).
         seed: of everything.
     """
 
@@ -80,6 +86,9 @@ class Settings:
     holdout: float = 0.1
     evaluations: int | None = None
     keep: Literal["best", "last"] = "best"
+    precision: Precision = "auto"
+    anchor: float = 0.0
+    blend: float = 1.0
     seed: int = 0
 
     def settled(self) -> Settings:
@@ -101,7 +110,7 @@ class Settings:
 
     def check(self) -> None:
         """Raise a RecipeError unless every value can be trained with."""
-        choices = {"kind": As, "doubt": Doubt, "batches": Batches}
+        choices = {"kind": As, "doubt": Doubt, "batches": Batches, "precision": Precision}
         for name, kind in choices.items():
             if getattr(self, name) not in get_args(kind):
                 raise RecipeError(f"{name}={getattr(self, name)!r} is not known; one of {', '.join(get_args(kind))}")
@@ -115,6 +124,20 @@ class Settings:
                 raise RecipeError(f"{name}={share} is no share that works; holdout lies in [0, 0.5], others in [0, 1]")
         if not (self.rate or 0) > 0 or not (self.temperature is None or self.temperature > 0):
             raise RecipeError(f"rate={self.rate} and temperature={self.temperature} must be above 0")
+        self._check_pairs()
+
+    def _check_pairs(self) -> None:
+        """What two settings rule out together."""
+        alone = self.loss == "adore" or self.lora
+        if not 0 < self.blend <= 1 or (self.blend < 1 and alone):
+            raise RecipeError(
+                f"blend={self.blend} must be a share of the trained weights, above 0 and at most 1, and 1 with loss "
+                "adore or with lora"
+            )
+        if self.anchor < 0 or (self.anchor and (self.kind == "reranker" or self.loss == "adore")):
+            raise RecipeError(
+                f"anchor={self.anchor} must be at least 0, and 0 with loss adore and for a reranker (it has no vectors)"
+            )
         if self.lora and self.layers:
             raise RecipeError("lora and layers exclude each other: adapters sit in all layers")
         if self.kind == "reranker" and not self.negatives:

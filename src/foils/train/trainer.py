@@ -196,7 +196,8 @@ def arguments(settings: Settings, work: Path, steps: int, device: str | None) ->
         report_to="none",
         disable_tqdm=True,
         use_cpu=device == "cpu",
-        bf16=gpu and torch.cuda.is_bf16_supported(),
+        bf16=settings.precision == "bfloat16"
+        or (settings.precision == "auto" and gpu and torch.cuda.is_bf16_supported()),
         dataloader_pin_memory=gpu,
     )
 

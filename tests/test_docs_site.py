@@ -1,0 +1,242 @@
+"""The documentation site: it builds, loads nothing from elsewhere, shows every method, and its commands run."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+import tiny
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+sys.path.insert(0, str(ROOT / "benchmarks"))
+import gallery  # noqa: E402
+
+# Other scripts of that folder have the names of packages that libraries look for.
+sys.path.pop(0)
+
+# What is drawn again: of each kind of picture one that takes well under a second.
+SAMPLE = (
+    "rule-shift",
+    "rule-exact-duplicate",
+    "sampler-stride",
+    "weight-rank-weight",
+    "score-rrf",
+    "source-bm25",
+    "judge-answer",
+    "chat-chat-pace",
+    "make-year",
+    "loss-pair_logistic",
+    "schedule-conan",
+)
+# One process for all commands of a page: starting Python anew for each would take most of the time.
+DRIVER = """
+import json, sys
+from typer.main import get_command
+from foils.cli import app
+command = get_command(app)
+for args in json.load(sys.stdin):
+    try:
+        command(args, prog_name="foils", standalone_mode=False)
+    except BaseException as error:
+        sys.exit(f"foils {' '.join(args)}: {type(error).__name__}: {error}")
+"""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    out = tmp_path_factory.mktemp("site") / "site"
+    pytest.importorskip("mkdocs", reason="pip install 'foils[docs]'")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(out)]
+    env = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return out
+
+
+def test_every_page_is_built(site):
+    built = {p.stem for p in site.glob("*.html")}
+    assert {p.stem for p in DOCS.glob("*.md")} <= built
+    assert not list(site.rglob("*.sh"))
+
+
+def test_no_page_loads_anything_from_elsewhere(site):
+    """Links lead out, on request; fonts, scripts, styles and pictures do not come from there."""
+    loads = re.compile(r"<(?:script|img|iframe)[^>]*\ssrc=\"?(?:https?:)?//|<link[^>]*\shref=\"?(?:https?:)?//[^>]*")
+    for page in site.glob("*.html"):
+        found = [m for m in loads.findall(page.read_text(encoding="utf-8")) if 'rel="canonical"' not in m]
+        assert not found, (page.name, found[:2])
+    for sheet in site.rglob("*.css"):
+        assert not re.search(r"url\(\s*[\"']?(?:https?:)?//|@import", sheet.read_text(encoding="utf-8")), sheet
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default::ResourceWarning", "default::pytest.PytestUnraisableExceptionWarning")
+def test_the_site_opens_from_a_disk_without_a_network(site):
+    """In Chromium: nothing is asked for but files, no script fails, no page is wider than a phone, the search finds."""
+    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("chromium is not installed (CHROMIUM names another path)")
+    playwright = pytest.importorskip("playwright.sync_api", reason="the python package playwright is not installed")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 390, "height": 844})
+        asked, wrong = [], []
+        page.on("request", lambda r: asked.append(r.url))
+        page.on("pageerror", lambda e: wrong.append(str(e)))
+        for name in ("index", "start", "concepts", "faq", "gallery"):
+            page.goto((site / f"{name}.html").as_uri())
+            page.wait_for_load_state()
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
+        page.goto((site / "index.html").as_uri() + "?q=hardness")
+        page.wait_for_selector("article.md-search-result__article", state="attached", timeout=20_000)
+        browser.close()
+    assert not wrong
+    assert {url.partition(":")[0] for url in asked} <= {"file", "data", "blob", "about"}
+
+
+def test_the_faq_has_an_answer_to_each_of_twenty_questions():
+    parts = re.split(r"^## ", (DOCS / "faq.md").read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    assert len(parts) == 20
+    for part in parts:
+        assert "```" in part, part
+        assert "](" in part or "foils compare" in part, part
+
+
+@pytest.mark.parametrize("method", list(gallery.shown()), ids=lambda m: f"{m.kind}-{m.name}")
+def test_every_method_has_a_small_picture_with_a_title(method):
+    file = gallery.file_of(method.kind, method.name)
+    assert file.is_file(), f"run: python benchmarks/gallery.py {method.name}"
+    raw = file.read_text(encoding="utf-8")
+    assert len(raw.encode()) < 6_144
+    root = ET.fromstring(raw)  # noqa: S314 (our own file)
+    title = root.find("{http://www.w3.org/2000/svg}title")
+    assert title is not None
+    assert len(title.text) > 15
+    assert "prefers-color-scheme:dark" in raw
+    assert not re.search(r"<script|href=|url\(", raw)
+
+
+def test_no_picture_is_left_over():
+    there = {p.name for p in gallery.FOLDER.glob("*.svg")} - {"legend.svg"}
+    assert there == {gallery.file_of(m.kind, m.name).name for m in gallery.shown()}
+
+
+def test_the_gallery_is_that_of_the_docstrings_and_pictures():
+    assert (DOCS / "gallery.md").read_text(encoding="utf-8") == gallery.page(), (
+        "run: python benchmarks/gallery.py legend"
+    )
+
+
+@pytest.mark.parametrize("picture", SAMPLE)
+def test_the_script_draws_the_same_bytes_again(picture):
+    kind, _, name = picture.partition("-")
+    assert gallery.file_of(kind, name).read_text(encoding="utf-8") == gallery.draw(kind, name)
+
+
+def test_a_picture_shows_what_the_method_does():
+    """Shift drops the first ten but the positive: hollow signs there, filled ones behind."""
+    root = ET.fromstring(gallery.draw("rule", "shift"))  # noqa: S314
+    marks = [e for e in root if e.get("class") in ("k", "o", "f", "u", "p") and e.tag.endswith(("circle", "path"))]
+
+    def place(mark):
+        return float(mark.get("cx") or re.match(r"M([\d.]+)", mark.get("d"))[1])
+
+    order = [m.get("class") for m in sorted(marks, key=place)]
+    assert order.count("p") == 1
+    assert "p" in order[:11]
+    assert {*order[:11]} == {"o", "u", "p"}
+    assert {*order[11:]} == {"k", "f", "o"}
+    assert order[11:].count("o") == 1  # a copy of another candidate
+
+
+def small(folder, questions=40):
+    """A few questions of the almanac with their answers, and 100 passages more; the layout of the whole."""
+    source = ROOT / "examples" / "almanac"
+    (folder / "qrels").mkdir(parents=True)
+    queries = (source / "queries.jsonl").read_text(encoding="utf-8").splitlines()[:questions]
+    ids = {json.loads(q)["_id"] for q in queries}
+    kept = {}
+    for name in ("qrels/train.tsv", "truth.tsv"):
+        head, *rows = (source / name).read_text(encoding="utf-8").splitlines()
+        kept[name] = [r for r in rows if r.split("\t")[0] in ids and r.split("\t")[1] != "lost-1"]
+        (folder / name).write_text("\n".join([head, *kept[name]]) + "\n", encoding="utf-8")
+    wanted = {r.split("\t")[1] for r in kept["truth.tsv"]}
+    docs = [json.loads(d) for d in (source / "corpus.jsonl").read_text(encoding="utf-8").splitlines()]
+    chosen = [d for i, d in enumerate(docs) if d["_id"] in wanted or i % 6 == 0]
+    for i, doc in enumerate(chosen):
+        doc["language"] = ("en", "de")[i % 2]
+    (folder / "queries.jsonl").write_text("\n".join(queries) + "\n", encoding="utf-8")
+    (folder / "corpus.jsonl").write_text("\n".join(map(json.dumps, chosen)) + "\n", encoding="utf-8")
+    return [r.split("\t") for r in kept["qrels/train.tsv"]], [d["_id"] for d in chosen]
+
+
+def commands(page):
+    """The lines of a page's shell blocks."""
+    blocks = re.findall(r"```sh\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), flags=re.DOTALL)
+    return [line for block in blocks for line in block.splitlines()]
+
+
+def drive(lines, folder):
+    """Run foils commands one after the other in a folder."""
+    env = os.environ | {"FOILS_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    given = json.dumps([shlex.split(line)[1:] for line in lines])
+    done = subprocess.run(
+        [sys.executable, "-c", DRIVER], input=given, cwd=folder, env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return done.stdout
+
+
+def test_the_commands_of_the_first_page_run(tmp_path):
+    small(tmp_path / "examples" / "almanac")
+    lines = [line for line in commands("start.md") if line.startswith("foils ")]
+    verbs = ["mine", "mine", "explain", "explain", "compare", "judge", "export"]
+    assert [line.split()[1] for line in lines] == verbs
+    said = drive(lines, tmp_path)
+    assert "estimated" in said
+    assert "mitterrand-4 was found by" in said
+    assert (tmp_path / "runs" / "almanac" / "report.html").is_file()
+    rows = [json.loads(line) for line in (tmp_path / "train.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert len(rows) >= 100
+    assert set(rows[0]) == {"query", "answer", "negative"}
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_questions_run(tmp_path):
+    """Every command of the page, on a small collection, with tiny models; ``accelerate launch`` is left out."""
+    labels, docs = small(tmp_path / "data")
+    shutil.copy(tmp_path / "data" / "qrels" / "train.tsv", tmp_path / "labels.tsv")
+    query, doc, _ = labels[0]
+    ranking = [f"{q} Q0 {d} {r} {9 - r} engine" for q, _, _ in labels for r, d in enumerate(docs[:8], 1)]
+    (tmp_path / "run.trec").write_text("\n".join(ranking) + "\n", encoding="utf-8")
+    verdict = {"query_id": query, "doc_id": docs[0] if docs[0] != doc else docs[1], "by": "human:anna", "p_relevant": 0}
+    (tmp_path / "verdicts.jsonl").write_text(json.dumps(verdict) + "\n", encoding="utf-8")
+    words = {
+        "DATA": "data",
+        "RUN": "run",
+        "MODEL": tiny.encoder(tmp_path / "a"),
+        "OTHER": tiny.encoder(tmp_path / "b", seed=1),
+        "RERANKER": tiny.reranker(tmp_path / "c"),
+    }
+    batch, seen = [], 0
+    for line in commands("faq.md"):
+        shown = re.sub(r"\b[A-Z]{3,}\b", lambda m: words.get(m[0], m[0]), line)
+        if shown.startswith("foils train "):
+            shown += " --effort low --epochs 1 --batch 16 --length 16 --device cpu --quiet"
+        if shown.startswith("foils "):
+            batch.append(shown)
+            seen += 1
+        elif not shown.startswith("accelerate "):
+            drive(batch, tmp_path)
+            batch = []
+            subprocess.run(["sh", "-ec", shown], cwd=tmp_path, check=True)
+    drive(batch, tmp_path)
+    assert seen > 30
