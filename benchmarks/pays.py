@@ -11,8 +11,8 @@ has the recipe `default` and the loss and masks of `foils train`; its detector n
 
 `foils + verdicts` is `foils` after judging: the grades in `verdicts/<collection>.tsv` (2 and 3 are relevant), those of
 training queries only, go the way of `foils judge`: marked, learnt from by the detector, promoted where grade and
-detector agree, selected again. `verdicts, all promoted` asks no detector. `foils + truth` has the hidden labels of the
-same pairs in place of the grades: what a perfect judge would give. `--how adapter` learns a residual map of frozen
+detector together make it likely, selected again. `foils + truth` has the hidden labels of the same pairs in place of
+the grades, as a person's: what a perfect judge would give. `--how adapter` learns a residual map of frozen
 vectors (seconds on a CPU), `--how layers` the last two layers of the model.
 
 A cell is a line of the first file of `--cells`; the others are read only. What is there is not computed again, so a
@@ -26,7 +26,7 @@ import json
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,6 @@ from foils.pairs import Pairs
 from foils.protocols import Verdict
 from foils.recipes import CLEAN, Plan
 from foils.recut import recut
-from foils.relabel import Repair
 from foils.run import Run
 from foils.select import Top
 from foils.sources.random import Random
@@ -59,7 +58,7 @@ from pays_train import RATE, Adapter, Layers, squared, test, train
 from pays_worlds import CACHE, CLOSED, JUDGED, OPEN, World, kept, mined, start, with_own_coefficients, world
 
 NEGATIVES = 4
-OURS = ("foils", "foils + verdicts", "verdicts, all promoted", "foils + truth")
+OURS = ("foils", "foils + verdicts", "foils + truth")
 
 
 def percpos(plan: Plan) -> Recipe:
@@ -132,9 +131,6 @@ def judged(where: World, run: Run, method: str, verdicts: Path, engine: Local) -
     if method == "foils":
         return recut(run, Verdicts(), engine).pairs, {}
     recipe, judge = learning(run.recipe), reader(verdicts / f"{where.collection.name}.tsv")
-    if method == "verdicts, all promoted":
-        steps = (replace(s, agree=0.0) if isinstance(s, Repair) else s for s in recipe.steps)
-        recipe = replace(recipe, steps=tuple(steps))
     rows = np.flatnonzero(listed(judge, run.pairs) & ~run.pairs.frame["positive"].to_numpy()).astype(np.uint32)
     given, family = judge.verdicts(run.pairs, rows, engine), "llm:readers"
     if method == "foils + truth":

@@ -6,5 +6,5 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 foils mine examples/almanac -o "$work/run" --quiet > /dev/null
 chromium --headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --hide-scrollbars \
-  --user-data-dir="$work/profile" --window-size=1100,1240 --screenshot=docs/report.png \
+  --user-data-dir="$work/profile" --window-size=1100,1135 --screenshot=docs/report.png \
   "file://$work/run/report.html"

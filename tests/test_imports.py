@@ -26,6 +26,7 @@ HEAVY = (
     "bm25s",
     "ray",
     "httpx",
+    "vl_convert",
 )
 
 # A file imports from its own layer and those below, never upwards. A package stands for all its modules.

@@ -582,6 +582,17 @@ def rows(folder):
         file.close()
 
 
+def test_a_client_beside_another_is_paid_from_its_account():
+    with serving(echo) as server:
+        one = chat(server, budget=Budget(1.0, 1.0, calls=3), pace=replace(FAST, concurrency=1))
+        two = one.beside("other")
+        assert two == replace(one, model="other")
+        assert len([a for a in one.ask(numbered(2), Local()) if a.arrived]) == 2
+        assert [a.finish for a in two.ask(numbered(3), Local())] == ["stop", "not asked", "not asked"]
+        assert {r["model"] for r in server.requests} == {"tiny", "other"}
+    assert one.facts()["calls"] == two.facts()["calls"] == "3"
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["kill -9", "Ctrl-C"])
 def test_killed_and_resumed_nothing_is_paid_twice(how, tmp_path):
     """The server answers 12 questions and holds the next four; then the process dies."""

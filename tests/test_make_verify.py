@@ -8,7 +8,7 @@ import pytest
 from foils.engine import Local
 from foils.errors import RecipeError
 from foils.make.edits import Edit
-from foils.make.item import Item
+from foils.make.item import Item, Written
 from foils.make.nearmiss import Number
 from foils.make.polarity import InsertNot
 from foils.make.premise import QueryNumber
@@ -89,6 +89,49 @@ def test_entailment_both_ways(rows, numbers, polarity):
     item = Item("The drug is tied to sleep.", "The drug is tied to sleep in mice.")
     assert only(Nli(Table(rows)), item, InsertNot()(item)).passed is polarity
     assert Nli(Table(rows))([]) == []
+
+
+@pytest.mark.parametrize(("entailed", "passed"), [(0.9, False), (0.05, True)])
+def test_what_was_degraded_must_no_longer_follow(entailed, passed):
+    vague = replace(MADE, kind="degraded")
+    assert only(Nli(Table((0.02, entailed, 0.98 - entailed))), made=vague).passed is passed
+
+
+def test_a_whole_text_must_not_copy_another_positive_nor_hold_an_answer():
+    whole = replace(MADE, edits=(), kind="generated", written=Written("m", "p"), gate={"route": "answer"})
+    text = "Ferries crossed the river for many years before anybody thought of a bridge."
+    assert only(Structure(), made=replace(whole, text=text)).passed is True
+    assert only(Structure(), made=replace(whole, text=f"{text} That was in 1932.")).passed is False
+    known = replace_item(ITEM, positives=(f"As is told, {text.lower()}",))
+    assert "copies another known positive" in only(Corpus(), known, replace(whole, text=text)).found
+    asked = replace_item(ITEM, answer=None)
+    # A rule's proof stands against a reader that finds something; nothing stands behind a whole text.
+    assert only(Reading(Finds(("river",))), asked, replace(whole, text=text)).passed is False
+    assert only(Reading(Finds(("bridge",))), asked).passed is None
+
+
+@dataclass(frozen=True)
+class Silent:
+    """A reader that cannot tell."""
+
+    name: str = "silent"
+
+    def answers(self, questions, passages):
+        return [None for _ in passages]
+
+
+def test_a_reader_that_cannot_tell_says_nothing():
+    check = only(Reading(Silent()))
+    assert (check.passed, check.found) == (None, "could not be read")
+
+
+def test_roles_that_changed_sides_leave_the_answer_where_it_no_longer_answers():
+    item = Item("Who beat Ben?", "Ana beat Ben at chess.", "Ana")
+    edits = (Edit(0, 3, "Ana", "Ben", "role-swap"), Edit(9, 12, "Ben", "Ana", "role-swap"))
+    gate = {"route": "answer", "symmetric": "no"}
+    swapped = replace(MADE, text="Ben beat Ana at chess.", edits=edits, kind="near-miss", gate=gate)
+    assert only(Structure(), item, swapped).passed is True
+    assert only(Structure(), item, replace(swapped, gate={"route": "answer"})).passed is False
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from foils.engine import Local
 from foils.errors import RecipeError
 from foils.folder import Folder
 from foils.ledger import Ledger
-from foils.outcome import column, promoted
+from foils.outcome import belief, column, promoted
 from foils.outcome import given as own
 from foils.pairs import Pairs
 from foils.relabel import Demote, DropQuery, DropRelevant, LeaveUnknown, Promote, Repair, Soften
@@ -155,6 +155,36 @@ def test_repair_promotes_where_two_kinds_agree_and_drops_the_rest(engine):
         "judged relevant",
         "judged relevant",
     ]
+
+
+def test_belief_is_bayes_rule_for_a_model_and_the_verdict_for_a_person(engine):
+    pairs = table([1.0, 0.0, 0.7, 1.0, 0.2, 0.0], by=[LLM, LLM, LLM, HUMAN, None, QRELS], detector=[0.3] * 6)
+    said = pairs.frame.select(belief(pl.col("prob.detector"))).to_series().to_list()[1:]
+    odds = 0.3 / 0.7
+    expected = [odds * 0.85 / 0.15, odds * 0.15 / 0.85, odds * 0.7 / 0.3]
+    assert said == pytest.approx([*(o / (1 + o) for o in expected), 1.0, 0.2, 0.0], abs=1e-6)
+
+
+def test_weighing_promotes_what_verdict_and_detector_make_likely(engine):
+    weigh = Repair(promote=0.5, weigh=True)
+    pairs = table([1.0, 1.0, 0.0, 1.0, 0.9], by=[LLM, LLM, LLM, HUMAN, None], detector=[0.2, 0.1, 0.95, 0.01, 0.9])
+    assert fates(weigh(pairs, engine)) == ["promoted", "judged relevant", "live", "promoted", "likely relevant"]
+    alone = pairs.with_column("prob.detector", pl.lit(None, dtype=pl.Float32))
+    assert fates(weigh(alone, engine))[:2] == ["judged relevant", "judged relevant"]
+
+
+@pytest.mark.parametrize(("judged", "fate"), [(4, "likely relevant"), (5, "promoted")])
+def test_an_estimate_promotes_once_the_detector_was_taught(engine, judged, fate):
+    where = collection(queries=5, docs=20)
+    pairs = scored(where, {q: [(d, 0.9 - d / 40) for d in range(10, 13)] for q in range(5)})
+    first, second = ((pl.col("doc") == d) & ~pl.col("positive") for d in (10, 11))
+    taught = first & (pl.col("query") < judged)
+    pairs = pairs.with_column("judged_by", pl.when(taught).then(pl.lit(LLM, dtype=pl.Categorical)))
+    pairs = pairs.with_column("prob.detector", pl.when(second).then(0.6).otherwise(0.1).cast(pl.Float32))
+    pairs = pairs.with_column("p_relevant", pl.when(taught).then(0.0).otherwise("prob.detector"))
+    after = Repair(promote=0.5, weigh=True)(pairs, engine).frame.filter(pl.col("doc") == 11)
+    told = after.select(pl.coalesce(pl.col("kind").cast(pl.String), pl.col("dropped").cast(pl.String)))
+    assert told.to_series().to_list() == [fate] * 5
 
 
 def test_the_judges_own_column_is_no_second_opinion(engine):

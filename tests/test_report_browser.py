@@ -58,8 +58,8 @@ def written(tmp_path_factory) -> Path:
     return folder / "report.html"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1100, 390])
+# Colours depend on the scheme, layout on the width.
+@pytest.mark.parametrize(("scheme", "width"), [("dark", 1100), ("light", 390)])
 def test_readable_and_accessible(browser, written, scheme, width):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
     context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
@@ -74,8 +74,6 @@ def test_readable_and_accessible(browser, written, scheme, width):
     assert page.evaluate(SMALLEST) >= 11
     assert page.evaluate(OUTSIDE) == []
     assert page.locator("section").count() >= 10
-    found = axe.Axe().run(page).response["violations"]
-    assert [(v["id"], [n["html"] for n in v["nodes"]]) for v in found] == []
     page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "it scrolls sideways when all is open"
     found = axe.Axe().run(page).response["violations"]

@@ -212,6 +212,16 @@ def test_the_sampler_reads_the_table_and_refuses_to_relax():
         WithinRisk(risk=1.5).check()
 
 
+@pytest.mark.parametrize(("by", "taken"), [("llm:big@1", [3, 4]), ("human:ann", [1, 3])])
+def test_a_models_no_makes_nothing_safer_than_the_detector_finds_it(by, taken):
+    pairs = scored(collection(docs=10), {0: [(1, 0.9), (2, 0.8), (3, 0.7), (4, 0.6)]})
+    judged = pl.col("doc") == 1
+    pairs = pairs.with_column("prob.detector", pl.when(pl.col("doc") > 2).then(0.0).otherwise(0.4).cast(pl.Float32))
+    pairs = pairs.with_column("p_relevant", pl.when(judged).then(0.0).otherwise("prob.detector"))
+    pairs = pairs.with_column("judged_by", pl.when(judged).then(pl.lit(by, dtype=pl.Categorical)))
+    assert WithinRisk(n=2, risk=0.05, by="cos.dense")(pairs, Local()).negatives()["doc"].to_list() == taken
+
+
 def test_samples_have_the_size_and_the_chance_that_they_state():
     query = np.repeat(np.arange(50, dtype=np.uint32), 8)
     drawn = spread(query, np.random.default_rng(0).random(400), 40, seed=1)

@@ -7,6 +7,7 @@ import torch
 
 from build import collection, scored
 from foils.errors import DataError
+from foils.outcome import promote
 from foils.train.batches import Shuffled
 from foils.train.dev import Dev, hold_out, ndcg
 from foils.train.examples import Course, Examples
@@ -27,6 +28,20 @@ def test_a_row_for_each_positive_or_a_row_for_all():
     assert together.query.tolist() == [0, 1]
     assert together.positives.tolist() == [[0, 1], [2, -1]]
     assert each.negatives.tolist() == [[10, 11, 12]] * 3
+
+
+def test_found_positives_stand_beside_the_known_ones_the_likeliest_first():
+    table = pairs(2, [("q0", "d00"), ("q0", "d01"), ("q1", "d02")])
+    p = pl.when(pl.col("doc") == 12).then(0.9).when(pl.col("doc").is_in([10, 11])).then(0.6).otherwise(0.0)
+    table = promote(table.with_column("p_relevant", p.cast(pl.Float32)), pl.col("p_relevant") > 0.5)
+    beside, most, alone = (Examples.of(table, negatives=3, found=n) for n in (8, 1, 0))
+    assert beside.query.tolist() == [0, 0, 1]
+    assert beside.positives.tolist() == [[0, 12, 10, 11], [1, 12, 10, 11], [2, 12, 10, 11]]
+    assert most.positives.tolist() == [[0, 12], [1, 12], [2, 12]]
+    assert alone.positives.T.tolist() == [[0, 1, 10, 11, 12, 2, 10, 11, 12]]
+    together = Examples.of(table, negatives=3, positives=4)
+    assert together.positives.tolist() == [[0, 1, 12, 10, 11], [2, 12, 10, 11, -1]]
+    assert assemble(beside, np.array([2]), "cpu").targets.tolist() == [[1, 1, 1, 1, 0]]
 
 
 def test_a_query_without_negatives_stays_with_the_batch_as_its_negatives():

@@ -144,6 +144,7 @@ SHOWN: dict[str, Shown] = {
     "tacred-extrinsic": Shown(lambda: {"encoder": Lsa()}, y="prob.tacred-extrinsic"),
     "gcse": Shown(lambda: {"alpha": 2.0}, lambda: (Similarity(encoder=Lsa(dims=128), name="frozen"),), "logit.gcse"),
     "cusa": Shown(before=lambda: (PositiveSimilarity(Lsa()),), y="prob.cusa"),
+    "sim-ans": Shown(lambda: {"standardise": True}),
     "deb-cse": Shown(before=lambda: (WordOverlap(),)),
     "mmr": Shown(lambda: {"encoder": Lsa()}),
     "k-means": Shown(lambda: {"encoder": Lsa()}),
@@ -156,7 +157,7 @@ SHOWN: dict[str, Shown] = {
     "score-weight": Shown(lambda: {"temperature": 0.1}, drawn),
     "soften": Shown(before=lambda: drawn(*estimated())),
     "cet": Shown(before=lambda: drawn(*estimated(), ZScore(score="bm25.bm25"))),
-    "dclr": Shown(lambda: {"phi": 0.5}, lambda: drawn(PositiveSimilarity(Lsa()))),
+    "dclr": Shown(lambda: {"phi": 0.3}, lambda: drawn(PositiveSimilarity(Lsa()))),
     "pu-sar": Shown(lambda: {"score": "prob.detector"}, lambda: drawn(*unlabelled(), Seen())),
     "promote": Shown(before=judged, y="p_relevant", first=25),
     "demote": Shown(before=lambda: (*judged(), Promote()), y="p_relevant", first=25),
@@ -218,7 +219,8 @@ def dots(name: str, pairs: Pairs, shown: Shown) -> svg.Picture:
         low, high = 0.0, 1.0
     x = svg.Axis(1, shown.first, svg.LEFT + 6, svg.RIGHT)
     y = svg.Axis(low, high, svg.BASE, svg.TOP)
-    picture.add(*svg.frame(x, y, ("dense rank", shown.y), svg.ticks(1, shown.first), svg.ticks(low, high)))
+    places_shown = (1, *svg.ticks(2, shown.first))
+    picture.add(*svg.frame(x, y, ("dense rank", shown.y), places_shown, svg.ticks(low, high)))
     places = zip(frame["place"], values, signs, strict=True)
     for place, value, sign in sorted(places, key=lambda p: "okufp".index(p[2])):
         if value is not None:
@@ -245,7 +247,7 @@ def stems(name: str, places: list[int], weights: list[float], true: list[bool]) 
     x, y = svg.Axis(1, max(places) + 1, svg.LEFT + 6, svg.RIGHT), svg.Axis(0, high, svg.BASE, svg.TOP)
     told = ", ".join(f"{w:.2f}" for w in weights)
     picture = svg.Picture(f"{name}: the weights of twelve negatives by rank: {told}")
-    picture.add(*svg.frame(x, y, ("dense rank", "weight"), svg.ticks(1, max(places)), svg.ticks(0, high)))
+    picture.add(*svg.frame(x, y, ("dense rank", "weight"), (1, *svg.ticks(2, max(places))), svg.ticks(0, high)))
     for place, value, answers in zip(places, weights, true, strict=True):
         picture.add(svg.line(x(place), svg.BASE, x(place), y(value)))
         picture.add(svg.mark(x(place), y(value), "f" if answers else "k"))

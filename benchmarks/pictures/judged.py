@@ -156,7 +156,7 @@ def sheet() -> svg.Picture:
     # The first column is the one to fill in; lines that go on within a quoted text do not begin with a comma.
     filled = [lines[0], *(next(answers) + line if line.startswith(",") else line for line in lines[1:])]
     path.write_text("\n".join(filled) + "\n", encoding="utf-8")
-    return verdicts("sheet", [("no, yes, no, ?, empty", said(Sheet(path)))])
+    return verdicts("sheet", [("the sheet says", said(Sheet(path)))])
 
 
 def learnt() -> svg.Picture:
@@ -166,7 +166,7 @@ def learnt() -> svg.Picture:
     after = ask(pairs, Local(quiet=True))
     judge = AdapterJudge(encoder=Lsa())
     answers = [v.probability for v in judge.verdicts(after, rows, Local(quiet=True))]
-    return verdicts("adapter", [("people say", said(replay())), ("adapter says", answers)])
+    return verdicts("adapter", [("people", said(replay())), ("adapter", answers)])
 
 
 @dataclass(frozen=True)
@@ -190,8 +190,8 @@ class Logits:
 def cross_encoder() -> svg.Picture:
     """The same logits, by two temperatures."""
     columns: Columns = [
-        ("logit -3 to 3", said(CrossEncoder(Logits()))),
-        ("temp. 3", said(CrossEncoder(Logits(), temperature=3.0))),
+        ("T = 1", said(CrossEncoder(Logits()))),
+        ("T = 3", said(CrossEncoder(Logits(), temperature=3.0))),
     ]
     return verdicts("cross-encoder", columns)
 
@@ -207,12 +207,21 @@ def combined(kind: str) -> svg.Picture:
     return verdicts(kind, [("string", said(first)), ("file", said(second)), (kind, said(made))])
 
 
+NOTES = {
+    "cross-encoder": "stated logits from −3 to 3, by two temperatures",
+    "replay": "a file of all pairs, and one of three",
+    "sheet": "filled in: no, yes, no, ?, and two left empty",
+    "adapter": "people spoke of the first 25 of every query; LSA vectors",
+    "vote": "string: answer; file: replay of three pairs",
+    "cascade": "string: answer, asked first; file: replay of three pairs",
+    "agree": "string: answer, asked first; file: replay of three pairs",
+}
 JUDGES: dict[str, Callable[[], svg.Picture]] = {
     "llm": lambda: by_model(Llm, "llm"),
     "llm-listwise": lambda: by_model(LlmListwise, "llm-listwise"),
     "llm-logprob": lambda: by_model(LlmLogprob, "llm-logprob"),
     "cross-encoder": cross_encoder,
-    "replay": lambda: verdicts("replay", [("every pair", said(replay())), ("three of them", said(some()))]),
+    "replay": lambda: verdicts("replay", [("all pairs", said(replay())), ("three", said(some()))]),
     "sheet": sheet,
     "answer": lambda: verdicts("answer", [("holds “Argentina”", said(AnswerJudge()))]),
     "adapter": learnt,
@@ -293,8 +302,8 @@ def scorer() -> svg.Picture:
         docs = pairs.collection.passages.gather(pairs.frame[rows]["doc"]).to_list()
         question = pairs.collection.queries["text"][world.row_of(world.QUERY)]
         found = model.scores([question] * len(docs), docs, Local(quiet=True))
-    lines = [("T", f"[CLS] {question} [SEP] document [SEP]")]
-    lines += [("", f"{float(s):+.2f}  {d}".replace("-", "−", 1)) for s, d in zip(found, docs, strict=True)]
+    lines = [("T", f"{question} with each of")]
+    lines += [("", f"{float(s):.4f}  {d}") for s, d in zip(found, docs, strict=True)]
     return svg.card("reranker: pairs of texts in, one logit each out", lines)
 
 

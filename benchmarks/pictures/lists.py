@@ -135,7 +135,10 @@ def typed(name: str) -> tuple[svg.Picture, str]:
     operator = next(cls for cls in CLASSES if cls.name == name)()
     made = operator(item)
     if not isinstance(made, Made):
-        return svg.card(f"{name}: needs a parser", [("T", name), ("", "; ".join(operator.missing().values()))]), ""
+        lacking = "; ".join(f"{what}: {how}" for what, how in operator.missing().items())
+        told = [("", query), ("", passage), ("F", f"refused where this was drawn, because it needs {lacking}")]
+        rows = [(css, "".join(w for _, w in row)) for css, words in told for row in wrap([("", words)], 50)]
+        return svg.card(f"{name}: {query} {passage} Refused: needs {lacking}", rows), ""
     made = with_twin(made, item)
     return card(name, made, query, passage), ""
 
@@ -146,13 +149,14 @@ def card(name: str, made: Made, query: str, passage: str) -> svg.Picture:
     told = ("query", "passage") if made.side == "document" else ("passage", "query")
     picture = svg.Picture(f"{name}: {changed} becomes {made.text}")
     y = 20.0
-    blocks = [(told[0], [("", fixed)]), (f"{told[1]}, changed", _marked(changed, made.edits) or [("N", made.text)])]
+    new = "other words, still right" if made.kind == "twin" else f"{told[1]}, {'changed' if made.edits else 'written'}"
+    blocks = [(told[0], [("", fixed)]), (new, _marked(changed, made.edits) or [("N", made.text)])]
     if made.twin:
         blocks.append(("twin, still right", [("", made.twin.text)]))
     for label, pieces in blocks:
-        picture.add(svg.text(10, y, label, "k" if "changed" in label else "p" if "twin" in label else ""))
+        picture.add(svg.text(10, y, label, "p" if "right" in label else "k" if label == new else ""))
         y += 15
-        for row in wrap(pieces, 52):
+        for row in wrap(pieces, 43 if pieces[0][0] == "N" else 50):
             picture.add(svg.spans(10, y, row))
             y += 14
         y += 7

@@ -8,13 +8,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from foils import recipe_file, report
+from foils import made, recipe_file, report
 from foils.ask import Ask
 from foils.desk import Desk, unanswered
 from foils.detect import Detect
 from foils.errors import JudgeError, RecipeError
 from foils.folder import MANIFEST, Folder, read_json
-from foils.outcome import open_to
+from foils.outcome import demote, open_to
 from foils.pairs import Pairs
 from foils.protocols import Engine, Judge
 from foils.recipes import RISK
@@ -141,7 +141,8 @@ def next_batch(run: Run, desk: Desk, size: int, share: float, seed: int) -> Batc
     """The pairs whose verdicts are worth most to the selection of this run."""
     sampler = sampler_of(run.recipe)
     target = sampler.risk if isinstance(sampler, WithinRisk) else RISK
-    free = pool(run.pairs)
+    # What only the detector made a positive is the most worth asking about.
+    free = pool(demote(run.pairs))
     query = free.frame["query"].to_numpy()
     answer = np.full(len(query), -1, dtype=np.int64)
     said = desk.answers(free)
@@ -182,7 +183,7 @@ def learning(recipe: Recipe, risk: float | None = None) -> Recipe:
         old = sampler if isinstance(sampler, WithinRisk) else None
         steps[at] = replace(old, risk=risk) if old else WithinRisk(sampler.n, short, sampler.seed, risk, by)
     if not any(isinstance(step, Detect) for step in steps):
-        steps[at:at] = [Detect(), Repair()]
+        steps[at:at] = [Detect(), Repair(promote=0.5, weigh=True)]
     return replace(recipe, steps=tuple(steps))
 
 
@@ -235,7 +236,8 @@ def store(before: Run, now: Run) -> Run:
         return now
     key = str(read_json(before.folder / MANIFEST).get("key", ""))
     text = recipe_file.dumps(now.recipe)
-    page = report.render(now.pairs, title=now.pairs.collection.name or "foils", recipe=text, ledger=now.ledger)
+    title, records = now.pairs.collection.name or "foils", made.read(before.folder)
+    page = report.render(now.pairs, title=title, recipe=text, ledger=now.ledger, made=records)
     Folder(before.folder, key).replace(now.pairs, text, now.ledger, page)
     return now
 

@@ -370,7 +370,6 @@ def _store(run: Run, target: Path | None, key: str, bare: Pairs, entries: Sequen
     if target is None:
         return replace(run, folder=None)
     text = recipe_file.dumps(run.recipe)
-    page = report.render(run.pairs, title=run.pairs.collection.name or "foils", recipe=text, ledger=run.ledger)
     own = target == run.folder
     folder = Folder(target, str(read_json(target / MANIFEST)["key"]) if own else key)
     if not own:
@@ -378,5 +377,7 @@ def _store(run: Run, target: Path | None, key: str, bare: Pairs, entries: Sequen
         if run.folder is not None and (run.folder / VERDICTS).is_file():
             write_bytes(target / VERDICTS, (run.folder / VERDICTS).read_bytes())
     marked.write(target, bare.collection, entries)
+    title, records = run.pairs.collection.name or "foils", marked.read(target)
+    page = report.render(run.pairs, title=title, recipe=text, ledger=run.ledger, made=records)
     (folder.replace if own else folder.finish)(run.pairs, text, run.ledger, page)
     return replace(run, folder=target)

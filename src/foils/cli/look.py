@@ -36,15 +36,15 @@ def report(
     run: RunArgument, out: Annotated[Path | None, typer.Option("-o", "--out", help="Where to write it.")] = None
 ) -> None:
     """Write the report of a run again: one HTML file."""
-    from foils import recipe_file
+    from foils import made, recipe_file
     from foils.files import write_text
     from foils.report import render
     from foils.run import Run
 
     opened = Run.open(run)
     target = out or run / "report.html"
-    title = opened.pairs.collection.name or "foils"
-    write_text(target, render(opened.pairs, title=title, recipe=recipe_file.dumps(opened.recipe), ledger=opened.ledger))
+    title, recipe = opened.pairs.collection.name or "foils", recipe_file.dumps(opened.recipe)
+    write_text(target, render(opened.pairs, title=title, recipe=recipe, ledger=opened.ledger, made=made.read(run)))
     sys.stdout.write(f"{target}\n")
 
 

@@ -129,6 +129,8 @@ def _helpers(
     if kind == "llm":
         first = client(f"--reader {reader}", model, endpoint | {"beside": chat})
         reads = LlmReader(first, where)
+    if first is None and (asked := next((j for j in judges if j.startswith("llm")), "")):
+        first = client(f"--judge {asked}", asked.partition(":")[2], endpoint)
     # The judge's own check refuses an address that nobody needs; here somebody else may.
     told = endpoint if any(j.startswith("llm") for j in judges) else dict.fromkeys(endpoint)
     options = {**told, "beside": first, "family": "", "complete": False, "person": ""}

@@ -13,7 +13,6 @@ from foils.report.page import page
 from foils.show import number, opening, plural, share
 
 COLOURS = ("selected", "positive", "rejected", "left")
-STYLE = "polyline.positive { stroke: var(--positive); } polyline.rejected { stroke: var(--rejected); }"
 TITLES = {
     "measures": "Measures",
     "labels": "Missing labels",
@@ -39,7 +38,7 @@ def render(result: Evaluation) -> str:
     known = f"{number(result.labels.relevant)} relevant and {number(result.labels.other)} judged not relevant per query"
     sub = f"{plural(documents, 'document')}, {plural(queries, 'query', 'queries')}, {known}"
     title = f"Evaluation on {result.collection.name or 'a collection'}"
-    return page(title, sub, parts, "foils evaluate", parts=TITLES, style=STYLE)
+    return page(title, sub, parts, "foils evaluate", parts=TITLES)
 
 
 def _measures(result: Evaluation) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from foils.make import gate
+from foils.make import beside, gate
 from foils.make.edits import Edit, Span, apply
 from foils.make.item import Item, Kind, Made, Operator, Reasons, Refused
 from foils.make.lexicon import words
@@ -72,6 +72,12 @@ class Cohyponym(Operator):
             return "alias"
         if route == "query" and gate.share(item, place) < gate.EXPECTED:
             return "not aligned"
+        if beside.spelt_out(item.passage, word) or beside.said_in_parts(item.text.low, word, count):
+            return "alias"
+        if any(beside.owned(item.passage, m.span.start) for m in group):
+            return "part of a name"
+        if route == "query" and (problem := beside.member(item, word)):
+            return problem
         # A list of several members: the others may answer just as well.
         sentence = item.text.sentence(place)
         if sum(m.group == group[0].group and sentence.holds(m.span) for m in there) > len(group):

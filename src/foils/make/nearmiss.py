@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from foils.make import gate
+from foils.make import beside, gate
 from foils.make.edits import Edit, Span, apply, like
 from foils.make.item import ANY, Found, Item, Kind, Made, Operator, Reasons, Refused
 from foils.make.values import ORDINALS, Quantity, number_word, spelled, units
@@ -200,6 +200,7 @@ def admit(item: Item, group: tuple[Quantity, ...], reasons: Reasons) -> Found | 
         problem = "value elsewhere"
     if problem is None and route == "query":
         problem = incidental(item, first, place, spans, asked)
+    problem = problem or beside.number(item, group, answer, asked)
     if problem is not None:
         reasons.add(problem, first.text)
         return None

@@ -6,7 +6,7 @@ import re
 from functools import cache
 from typing import NamedTuple
 
-from foils.make import gate
+from foils.make import beside, gate
 from foils.make.edits import Edit, Span, like
 from foils.make.item import Item
 from foils.make.lexicon import table, words
@@ -34,10 +34,18 @@ ATTACHED = re.compile(
 NAMING = re.compile(r"\b(?:called|named|name|difference|differ|different)\b")
 AGE = re.compile(r"\b(?:born|birth|older|younger|died|death|came first)\b")
 SENTENCES = 3
+HEADED = 0.4
 DENYING = frozenset(["not", "no", "never", "cannot"])
 HAVE = frozenset(["has", "have", "had"])
 CONTRACTED = re.compile(r"\b(is|are|was|were|has|have|had|does|do|did|should|would|could|must|ca|wo)(n['’]t)\b", re.I)
 NOT = re.compile(r"\b(?P<aux>is|are|was|were|can|will|has|have|had|does|do|did|should|must|am)(?P<not>\s*not)\b", re.I)
+
+
+# "As the technology is developed": what the clause is about stands elsewhere in the sentence.
+JOINED = re.compile(r"\b(?:and|but|which|that|who)\b")
+WHILE = re.compile(r"\bas (?:the|an?|it|they|he|she|its|their|this|these)\b[^,]*$")
+# ", initially, all the points belong to one cluster and split is performed": told whether denied or not.
+MAIN = re.compile(r",\s+(?!(?:which|who|that|where|whose)\b)[^,]*?\b(?:is|are|was|were|has|had|have|can|will)\b")
 
 
 # What stands behind a comma is often told whether the clause is negated or not.
@@ -67,13 +75,13 @@ def admits(item: Item, place: int, reach: Clause, sentence: Span) -> tuple[str, 
     The clause must hold the answer, or (for a claim, or a passage of at most two sentences) half of the query; no
     other sentence may say it too.
     """
-    if not reach.main:
+    if not reach.main or WHILE.search(item.text.low[sentence.start : place]):
         return "", "subordinate clause"
     if problem := gate.unsound(item, place, negators=False):
         return "", problem
     if item.answer is not None:
         return _answer_in(item, place, reach.span, sentence)
-    if ";" in item.passage[place : sentence.end]:
+    if set(";:") & set(item.passage[place : sentence.end]) or MAIN.search(item.text.low, place, sentence.end):
         return "", "said elsewhere"
     asked = item.question.content
     held = len(asked & item.text.stems(reach.span))
@@ -106,9 +114,20 @@ def _answer_in(item: Item, place: int, reach: Span, sentence: Span) -> tuple[str
         return "", "answer elsewhere"
     if any(HANGING.search(item.passage, place, a.start) or _attached(item, place, a.start) for a in item.answers):
         return "", "answer outside the clause"
+    if beside.told_elsewhere(item, sentence):
+        return "", "said elsewhere"
+    if any(_by_the_way(item, place, reach, answer) for answer in item.answers):
+        return "", "answer outside the clause"
     if AGE.search(item.question.low) and "(" in item.passage[sentence.start : place]:
         return "", "answer outside the clause"
     return "answer", ""
+
+
+def _by_the_way(item: Item, place: int, reach: Span, answer: Span) -> bool:
+    if answer.start < place and not beside.predicated(item, place, answer, reach.end):
+        return True
+    joined = answer.start > place and JOINED.search(item.text.low, place, answer.start) is not None
+    return joined or beside.presumed(item, answer)
 
 
 def _attached(item: Item, place: int, value: int) -> bool:
@@ -131,6 +150,7 @@ def _claim_in(item: Item, place: int, reach: Span, sentence: Span) -> tuple[str,
         return "", "query negated"
     rivals = (value for span, value in item.shares if span != sentence)
     again = any(value >= 0.6 * gate.share(item, place) for value in rivals)
+    again = again or beside.headline(item, HEADED)
     return ("", "said elsewhere") if again else ("query", "")
 
 

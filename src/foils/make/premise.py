@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
-from foils.make import gate, numbered, opposed
+from foils.make import beside, gate, numbered, opposed
 from foils.make.dates import MONTHS, Date, Year
 from foils.make.dosupport import supported
 from foils.make.edits import Edit, Span, apply, like
@@ -303,8 +303,12 @@ class QueryExclusion(Premise):
         """Members in the query that the passage names too."""
         asked = members(item.question)
         for member in asked:
-            if member.word not in item.text.low:
+            if re.search(rf"(?<!\w){re.escape(member.word)}(?!\w)", item.text.low) is None:
                 yield Refused("not aligned", member.word)
+            elif gate.polar(item.question):
+                yield Refused("yes/no question", member.word)
+            elif problem := beside.member(item, member.word):
+                yield Refused(problem, member.word)
             elif _in_names(item, member.word):
                 yield Refused("part of a name", member.word)
             elif len([m for m in asked if m.group == member.group]) > 1:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from foils import made
 from foils.errors import DataError
 from foils.folder import MANIFEST
 from foils.offers import passage
+from foils.pairs import Pairs
 from foils.probes.items import Probe, check
 from foils.readers.values import Hazards, Place
 from foils.run import Run
@@ -23,8 +26,9 @@ def from_run(folder: str | Path, hazards: Hazards | None = None) -> list[Probe]:
     """A probe per typed negative that ``foils make`` put into a run: the positive against what was made of it.
 
     A changed document is asked against the one it was made of, a changed query against the one it was made of; where
-    the record has a twin, the twin must win too. The type is the kind and the operator. Fails as a measure of a model
-    that was trained on the same run: it has seen these very texts.
+    the record has a twin, the twin must win too. The type is the kind and the operator. Left out are negatives that a
+    verdict has dropped, and twins of a model of which nobody said that they answer. Fails as a measure of a model that
+    was trained on the same run: it has seen these very texts.
 
     Args:
         folder: a run folder.
@@ -34,8 +38,9 @@ def from_run(folder: str | Path, hazards: Hazards | None = None) -> list[Probe]:
         DataError: there is no complete run, or nothing was made for it.
     """
     folder = Path(folder)
-    collection = Run.open(folder).pairs.collection
-    records = made.read(folder)
+    pairs = Run.open(folder).pairs
+    collection, wrong = pairs.collection, _dropped(pairs)
+    records = [r for r in made.read(folder) if r["id"] not in wrong]
     if not records:
         raise DataError(f"{folder} holds no made negatives; put some into it first: foils make {folder}")
     queries = dict(zip(collection.queries["id"], collection.queries["text"], strict=True))
@@ -51,9 +56,25 @@ def from_run(folder: str | Path, hazards: Hazards | None = None) -> list[Probe]:
     return sorted(found, key=lambda probe: probe.type)
 
 
+def _dropped(pairs: Pairs) -> set[str]:
+    """The ids of made texts that were judged relevant."""
+    rows = pairs.frame.filter(made.is_made(pairs) & pl.col("dropped").is_not_null())
+    return {
+        *pairs.collection.corpus["id"].gather(rows["doc"]),
+        *pairs.collection.queries["id"].gather(rows["query"]),
+    } & {r for t in (pairs.collection.corpus, pairs.collection.queries) for r in _made_ids(t)}
+
+
+def _made_ids(table: pl.DataFrame) -> list[str]:
+    return table.filter(pl.col(made.MARK).is_not_null())["id"].to_list() if made.MARK in table.columns else []
+
+
 def _probe(record: dict[str, Any], name: str, query: str, right: str) -> Probe:
     kind = f"{record['kind']}/{record['operator']}"
     if record["side"] == "query":
         return Probe(name, record["id"], "", kind, query, right, right, wrong_query=record["text"])
-    twin = (record.get("twin") or {}).get("text")
+    known = record.get("twin") or {}
+    said = {check["passed"] for check in known.get("checks", ())}
+    sure = "model" not in known or (True in said and False not in said)
+    twin = known.get("text") if sure else None
     return Probe(name, record["id"], "", kind, query, right, record["text"], twin if twin != right else None)

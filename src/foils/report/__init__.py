@@ -10,7 +10,7 @@ from foils.ledger import Ledger
 from foils.pairs import Pairs
 from foils.report import facts, hardness, sections
 from foils.report.advice import advise, headline
-from foils.report.checks import checks
+from foils.report.checks import checks, look
 from foils.report.kinds import kinds
 from foils.report.markup import section, text
 from foils.report.options import leading
@@ -57,12 +57,13 @@ def render(pairs: Pairs, *, title: str, recipe: str, ledger: Ledger, made: Seque
     ordered = _ordered(relative, first)
     sure = known(pairs, ledger)
     ahead = {s: facts.above(pairs, rows, s) for s in relative}
-    advice = advise(numbers, found, reuse, ahead, sure.basis if sure else None)
+    looked = look(pairs, reuse)
+    advice = advise(numbers, found, reuse, ahead, sure.basis if sure else None, looked.wrong)
     body = [
         headline(numbers, found, advice, sure.tile if sure else None),
         sections.funnel(numbers),
         risk(pairs, sure, found.target, first, recipe),
-        checks(pairs, reuse, found.queries),
+        checks(looked, found.queries),
         hardness.scores([facts.histogram(pairs, rows, s) for s in _ordered(scores, first)], ahead),
         hardness.ranks(
             facts.by_rank(pairs, rows, ordered[: hardness.OPEN]),

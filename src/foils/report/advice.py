@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from foils.explain import NOT_DRAWN
+from foils.report.checks import Check
 from foils.report.facts import Ahead, Lengths, Reuse, Tally
 from foils.report.markup import code, text
 from foils.show import count, number, plural, share
@@ -62,7 +63,12 @@ def _spread(lengths: Lengths) -> str:
 
 
 def advise(
-    numbers: Tally, lengths: Lengths, reuse: Reuse, ahead: Mapping[str, Ahead], basis: str | None = None
+    numbers: Tally,
+    lengths: Lengths,
+    reuse: Reuse,
+    ahead: Mapping[str, Ahead],
+    basis: str | None = None,
+    wrong: Sequence[Check] = (),
 ) -> list[str]:
     """What to do next, the most urgent first; never empty.
 
@@ -72,10 +78,18 @@ def advise(
         reuse: of documents.
         ahead: negatives above positives, by score.
         basis: what an estimate of false negatives rests on; null: nothing was estimated.
+        wrong: what the checks found to be wrong beyond doubt.
     """
     # Where a detector has spoken, a score above the positive's is not news.
     doubt = _ahead(ahead) if basis is None else _unjudged(numbers, basis)
-    told = [_nothing(numbers), _short(numbers, lengths), _unguarded(numbers), doubt, _hub(lengths, reuse)]
+    told = [
+        _nothing(numbers),
+        _wrong(wrong),
+        _short(numbers, lengths),
+        _unguarded(numbers),
+        doubt,
+        _hub(lengths, reuse),
+    ]
     found = [t for t in told if t]
     if numbers.fates["selected"]:
         found.append(
@@ -93,6 +107,13 @@ def _nothing(numbers: Tally) -> str:
     reason, n = max(numbers.reasons.items(), key=lambda item: item[1])
     lost = f"{code(reason)} dropped {count(n)} of {plural(numbers.candidates, 'candidate')}"
     return f"no negative is left: {lost}; loosen it, or raise {code('--depth')}."
+
+
+def _wrong(wrong: Sequence[Check]) -> str:
+    if not wrong:
+        return ""
+    worst = wrong[0]
+    return f'{text(worst.said)}: see the <a href="#checks">checks</a>, which say what repairs it.'
 
 
 def _unjudged(numbers: Tally, basis: str) -> str:

@@ -154,7 +154,7 @@ def columns(
         "encoding": {"y": {"field": "y", "type": "quantitative"}, "text": {"field": "told"}},
     }
     spec = chart(y, rows) | {
-        "encoding": {"x": {"field": "x", "type": "ordinal", "sort": None, "title": x, "scale": {"paddingOuter": 0.1}}},
+        "encoding": {"x": _places(labels, x)},
         "layer": [bars, tops] if room else [bars],
     }
     return draw(spec, f"{y} by {x}: {', '.join(f'{a} {t}' for a, t in zip(labels, told, strict=True))}")
@@ -173,7 +173,7 @@ def dots(labels: Sequence[str], series: Sequence[Series], *, x: str, y: str) -> 
         "mark": {"type": "rule", "color": SOFT},
         "encoding": {"y": {"field": "y", "type": "quantitative"}, "x": {"value": 0}, "x2": {"value": WIDTH}},
     }
-    place = {"field": "x", "type": "ordinal", "sort": list(labels), "title": x, "scale": {"domain": list(labels)}}
+    place = _places(labels, x)
     spec = chart(y, rows) | {
         "layer": [
             zero,
@@ -239,6 +239,14 @@ def chart(title: str, rows: Sequence[Spec], height: int = HEIGHT, width: int = W
 def up(field: str, **more: Any) -> Spec:
     """A number, upwards, without a title at its axis."""
     return {"field": field, "type": "quantitative", "title": None, **more}
+
+
+def _places(labels: Sequence[str], title: str) -> Spec:
+    """Named places side by side, in their order, with every name that there is room for."""
+    room = WIDTH / max(1, len(labels)) >= 6.6 * max(map(len, labels), default=0) + 3
+    axis = {"labelOverlap": False if room else "greedy"}
+    scale = {"domain": list(labels), "paddingOuter": 0.1}
+    return {"field": "x", "type": "ordinal", "sort": list(labels), "title": title, "scale": scale, "axis": axis}
 
 
 def _scale(series: Sequence[Series]) -> Spec:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import polars as pl
 
+from foils.made import MARK, is_made
 from foils.pairs import Pairs
 from foils.report.facts import Reuse
 from foils.report.markup import code, details, section, table, text
@@ -60,9 +61,41 @@ class Check(NamedTuple):
     measure: str
     detail: tuple[tuple[str, ...], ...]
 
+    @property
+    def said(self) -> str:
+        """How many of what, and what is wrong with them."""
+        from foils.audit.findings import BY_KEY
 
-def checks(pairs: Pairs, reuse: Reuse, queries: int) -> str:
-    """The section: findings with severity and repair, the worst first, and what was measured."""
+        kind = BY_KEY[self.key]
+        return f"{count(self.size)} of {count(self.total)} {kind.unit} are wrong beyond doubt ({kind.name})"
+
+
+class Looked(NamedTuple):
+    """What the checks found.
+
+    Args:
+        found: the worst first.
+        measures: numbers with their intervals, whether or not they are a finding.
+        queries: how many were read.
+    """
+
+    found: list[Check]
+    measures: list[Measure]
+    queries: int
+
+    @property
+    def wrong(self) -> list[Check]:
+        """What is wrong beyond doubt."""
+        return [c for c in self.found if c.severity == "error"]
+
+
+def look(pairs: Pairs, reuse: Reuse) -> Looked:
+    """Run the checks on the positives and the selected negatives.
+
+    Args:
+        pairs: the finished table.
+        reuse: of its documents.
+    """
     from foils.audit import bias
     from foils.audit.copies import copies
     from foils.audit.findings import SEVERITIES
@@ -77,7 +110,7 @@ def checks(pairs: Pairs, reuse: Reuse, queries: int) -> str:
     told = [_check(read, f) for f in found if (f.count if f.count is not None else len(f.entries))]
     told += _hubs(pairs, reuse)
     told.sort(key=lambda c: (SEVERITIES.index(c.severity), -c.size / max(1, c.total), c.key))
-    return _section(told, [m for _, more in measured for m in more], len(some), queries)
+    return Looked(told, [m for _, more in measured for m in more], len(some))
 
 
 def _table(pairs: Pairs, queries: np.ndarray[tuple[int], np.dtype[np.uint32]]) -> Table:
@@ -88,7 +121,7 @@ def _table(pairs: Pairs, queries: np.ndarray[tuple[int], np.dtype[np.uint32]]) -
     from foils.audit.tables import Frame
 
     collection = pairs.collection
-    wanted = pl.col("query").is_in(pl.Series(queries).implode()) & pl.col("kind").is_null()
+    wanted = pl.col("query").is_in(pl.Series(queries).implode()) & ~is_made(pairs)
     rows = pairs.frame.lazy().filter(wanted & (pl.col("positive") | pairs.live)).select("query", "doc", "positive")
     kept = rows.sort("query", "positive", "doc", descending=[False, True, False]).collect()
     asked, docs = kept["query"].unique().sort(), kept["doc"].unique().sort()
@@ -117,7 +150,7 @@ def _traits(corpus: pl.DataFrame, entries: pl.DataFrame) -> pl.DataFrame:
     """Short fields of the documents: entry, name, value."""
     parts = [pl.DataFrame(schema={"entry": pl.UInt32, "name": pl.String, "value": pl.String})]
     for name in corpus.columns:
-        if corpus[name].dtype != pl.String or name in ("id", "title", "text", "made"):
+        if corpus[name].dtype != pl.String or name in ("id", "title", "text", MARK):
             continue
         if (corpus[name].str.len_chars() <= SHORT).all():
             values = pl.DataFrame({"value": corpus[name].gather(entries["doc"])}).with_row_index("entry")
@@ -151,9 +184,16 @@ def _hubs(pairs: Pairs, reuse: Reuse) -> list[Check]:
     return [Check("reuse-hub", "warning", reuse.often, reuse.documents, (), told, (head, *rows))]
 
 
-def _section(found: list[Check], measures: list[Measure], read: int, queries: int) -> str:
+def checks(looked: Looked, queries: int) -> str:
+    """The section: findings with severity and repair, the worst first, and what was measured.
+
+    Args:
+        looked: what was found.
+        queries: how many the run has.
+    """
     from foils.audit.findings import BY_KEY
 
+    found, measures, read = looked
     few = "" if read >= queries else f", on {plural(read, 'query', 'queries')} evenly spread"
     kinds = "copies of positives, repeats, the query itself, empty texts, hubs, length, wording and origin"
     lead = f"The cheap checks of <code>foils audit</code>{few}: {kinds}. "

@@ -25,6 +25,9 @@ MEANING = {
     "temporal": "is about another time",
     "deletion": "has lost the sentence that answered",
     "false premise": "a query that assumes what is not so",
+    "generated": "was written on the subject by a model that had not seen the answer",
+    "graded": "was written to be close, and not to answer",
+    "degraded": "no longer says that it is about what was asked",
 }
 
 
@@ -42,15 +45,17 @@ def kinds(pairs: Pairs, made: Sequence[Record], ledger: Ledger) -> str:
     counted = _counted(pairs, rows)
     total = pairs.frame.select(pairs.live.sum()).item()
     lead = (
-        f"{plural(rows.height, 'negative')} ({share(rows.height, total)} of all) were made from known positives by "
-        "one change each, so what is wrong with them is known. Rules on scores pass over them."
+        f"{plural(rows.height, 'negative')} ({share(rows.height, total)} of all) were made from known positives, so "
+        "what is wrong with them is known. Rules on scores pass over them."
     )
     body = [
         [text(k), text(MEANING.get(k, "")), count(n), ", ".join(f"{text(o)} {count(m)}" for o, m in by)]
         for k, n, by in counted
     ]
     told = table(["kind", "what is wrong", "#negatives", "operators"], body, css="wide")
-    found = _examples(pairs, made)
+    ids = [(pairs.collection.corpus["id"], "doc"), (pairs.collection.queries["id"], "query")]
+    there = {name for names, column in ids for name in names.gather(rows[column]).to_list()}
+    found = _examples(pairs, [r for r in made if r["id"] in there])
     shown = "".join(_kind(kind, found[kind]) for kind, *_ in counted if kind in found)
     return section("kinds", "Typed negatives", lead, told, shown, _words(ledger))
 
@@ -108,12 +113,21 @@ def _example(record: Record, query: str, source: str) -> str:
         parts = [("Changed query", changed), ("Passage that does not answer it", _cut(source))]
     else:
         parts = [("Query", text(query)), ("Negative", changed)]
-    if record["twin"] is not None:
+    if _sure(record["twin"]):
         name = "Twin: asks the same" if of_query else "Twin: still answers"
         parts.append((name, edited(record["twin"]["text"], record["twin"]["edits"])))
     parts += [("Why it is wrong", text(record["why"])), ("Checks", _checks(record))]
+    parts += [("Written by", text(str(record.get("model") or "")))]
     rows = "".join(f'<dt>{name}</dt><dd dir="auto">{html}</dd>' for name, html in parts if html)
     return f'<div class="typed"><p class="sub">{code(record["operator"])}</p><dl>{rows}</dl></div>'
+
+
+def _sure(twin: Record | None) -> bool:
+    """A rule keeps the meaning; what a model wrote needs a check that says so, and none against."""
+    if twin is None or "checks" not in twin:
+        return twin is not None
+    said = {check["passed"] for check in twin["checks"]}
+    return True in said and False not in said
 
 
 def _checks(record: Record) -> str:
@@ -176,6 +190,8 @@ def _words(ledger: Ledger) -> str:
         if re.fullmatch(r"[\d.]+", auc)
         else "There are too few to tell whether a classifier that never sees the query could find them."
     )
+    whole = facts.get("artefact AUC of whole texts", "")
+    blind += f" Of whole texts that a model wrote: {text(whole)}." if whole else ""
     note = f'<p class="note">{blind}</p>'
     if not found:
         return f"<h3>Words that give them away</h3>{note}"

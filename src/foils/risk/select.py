@@ -10,6 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from foils.errors import RecipeError
+from foils.outcome import cautious
 from foils.pairs import Pairs
 from foils.risk.choose import within_risk
 from foils.steps import Sampler
@@ -21,8 +22,9 @@ class WithinRisk(Sampler):
 
     Per query the top n of hardness - price * ``p_relevant``, at the least price at which the mean ``p_relevant`` of
     those taken is at most ``risk``; so the bound holds for every query and for all together. Where n rows cannot meet
-    it, fewer are taken, down to none. Rows without a probability are never taken. The bound is as good as the
-    probabilities: an estimate, until verdicts on a random sample confirm it (``foils.risk.guarantee``).
+    it, fewer are taken, down to none. Rows without a probability are never taken, and one that a model found irrelevant
+    counts as what the detector finds, if that is more: a "no" keeps a row, it does not make it safe. The bound is as
+    good as the probabilities: an estimate, until verdicts on a random sample confirm it (``foils.risk.guarantee``).
     Fails where the probabilities are not calibrated for this collection.
 
     Args:
@@ -64,5 +66,5 @@ class WithinRisk(Sampler):
 
     def choose(self, pairs: Pairs) -> NDArray[np.bool_]:
         """Per query, the hardest set within the risk."""
-        p = pairs.frame["p_relevant"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+        p = pairs.frame.select(cautious(pairs).fill_null(float("nan"))).to_series().to_numpy()
         return within_risk(pairs.frame["query"].to_numpy(), p, self.keys(pairs), self.n, self.risk)

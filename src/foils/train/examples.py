@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from foils.collection import Collection
 from foils.errors import DataError
+from foils.outcome import given
 from foils.pairs import Pairs
 from foils.train.batches import Plan, PlannedBatches
 from foils.train.masks import PairTable, text_groups
@@ -45,12 +46,12 @@ class Candidates:
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """A training set: a row per query and positive, or per query with several positives.
+    """A training set: a row per query and known positive, or per query with several; found positives stand beside.
 
     Args:
         collection: what the numbers stand for.
         query: (n,) of each row.
-        positives: (n, P), -1 where there are fewer.
+        positives: (n, P), those that were found behind those that were known, -1 where there are fewer.
         negatives: (n, K), hardest first, -1 where there are fewer. Schedules change them in place.
         weights: (n, K) of the negatives, 1 where the run says nothing.
         proven: (n, K) true for curated and typed negatives: never masked.
@@ -81,6 +82,7 @@ class Examples:
         *,
         negatives: int = 4,
         positives: int = 1,
+        found: int = 8,
         queries: NDArray[np.uint32] | None = None,
         teacher: str = "",
     ) -> Examples:
@@ -89,7 +91,10 @@ class Examples:
         Args:
             pairs: the table.
             negatives: at most so many per row, the hardest; 0: none, the batch's other documents are the negatives.
-            positives: per row; 1: a row for each known positive, more: a row per query.
+            positives: known ones per row; 1: a row for each, more: a row per query.
+            found: of those that a judge or the detector found, at most so many beside the known ones, the likeliest
+                first. In rows of their own they would crowd out other queries: rows that share a query never stand in
+                one batch, so batches of what few queries have in plenty are small. 0: rows of their own.
             queries: rows of the queries to train on; null: all.
             teacher: a score column that the loss imitates.
 
@@ -97,20 +102,12 @@ class Examples:
             DataError: nothing is selected, or only one query is left.
         """
         chosen = pairs.queries if queries is None else queries
-        asked = pl.Series("q", chosen, dtype=pl.UInt32)
-        positive = pairs.frame.filter("positive").select(q="query", doc="doc").unique(maintain_order=True)
-        positive = positive.filter(pl.col("q").is_in(asked.implode())).sort("q", "doc")
-        if positive["q"].n_unique() < 2:
+        lists = _positives(pairs, pl.Series("q", chosen, dtype=pl.UInt32), positives, found)
+        if (several := len({q for q, _ in lists})) < 2:
             raise DataError(
-                f"training needs at least 2 queries with a positive, {positive['q'].n_unique()} found; a model cannot "
+                f"training needs at least 2 queries with a positive, {several} found; a model cannot "
                 "learn to tell documents apart from one question: add queries to the run"
             )
-        chunks = positive.group_by("q", maintain_order=True).agg("doc")
-        lists = [
-            (int(q), docs[i : i + positives])
-            for q, docs in chunks.iter_rows()
-            for i in range(0, len(docs) if positives == 1 else 1, positives)
-        ]
         query = np.array([q for q, _ in lists], dtype=np.int64)
         groups = text_groups(pairs.collection.passages)
         table = _negatives(pairs, negatives) if negatives else ({}, 0)
@@ -233,6 +230,21 @@ class Course:
         self.sampler.load_state_dict(state["sampler"])
         self._step, self._epoch = state["step"], state["epoch"]
         self._stream = iter(self.sampler)
+
+
+def _positives(pairs: Pairs, asked: pl.Series, each: int, beside: int) -> list[tuple[int, list[int]]]:
+    """Query and positives of every row."""
+    own = pl.lit(value=True) if beside == 0 else given()
+    table = pairs.frame.filter(pl.col("positive") & pl.col("query").is_in(asked.implode()))
+    table = table.select(q="query", doc="doc", own=own, p="p_relevant").unique(["q", "doc"], maintain_order=True)
+    table = table.sort("q", pl.when(~pl.col("own")).then(-pl.col("p").fill_null(0.0)), "doc")
+    known, new = pl.col("doc").filter("own"), pl.col("doc").filter(~pl.col("own"))
+    rows = table.group_by("q", maintain_order=True).agg(known=known, new=new.head(beside))
+    return [
+        (int(q), [*docs[i : i + each], *more])
+        for q, docs, more in rows.iter_rows()
+        for i in range(0, max(1, len(docs)) if each == 1 else 1, each)
+    ]
 
 
 def _negatives(pairs: Pairs, most: int) -> tuple[dict[int, list[tuple[int, float, bool]]], int]:

@@ -164,7 +164,12 @@ def _prepare(run: Run, settings: Settings) -> _Parts:
     kept, held = hold_out(run.pairs, settings.holdout, settings.seed)
     wanted = 0 if settings.loss == "adore" else settings.negatives or 0
     examples = Examples.of(
-        run.pairs, negatives=wanted, positives=settings.positives, queries=kept, teacher=settings.teacher
+        run.pairs,
+        negatives=wanted,
+        positives=settings.positives,
+        found=settings.found,
+        queries=kept,
+        teacher=settings.teacher,
     )
     dev = Dev.of(run.pairs, held, 30 if settings.kind == "reranker" else 100)
     course = Course(examples, Shuffled(examples.own), settings.batch or 1, settings.seed)
@@ -336,6 +341,7 @@ def _finish(
         load.melt(learner)
     if settings.loss == "adore":
         learner = routed(learner, load.load(model, replace(settings, layers=0), "cpu"))
+    load.lengthen(learner)
     with quietly():
         learner.save_pretrained(str(folder), create_model_card=False)
     emptied = float(objective.emptied) / max(1, objective.seen)

@@ -57,6 +57,7 @@ def load(model: str, settings: Settings, device: str | None) -> Any:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DataError(f"the model {model!r} cannot be loaded ({reason}); copy it again, or name another") from error
     loaded.float()
+    loaded.read_before = loaded.max_seq_length
     if settings.length and (loaded.max_seq_length or settings.length) >= settings.length:
         loaded.max_seq_length = settings.length
     loaded.model_card_data.local_files_only = True
@@ -89,6 +90,12 @@ def _adapt(model: Any, rank: int) -> None:
         # A new head of a reranker knows nothing yet: it has to learn as a whole.
         if "classifier" in name or "score" in name.split("."):
             weight.requires_grad = True
+
+
+def lengthen(model: Any) -> None:
+    """Let the model read as much as before training: a short ``length`` saves time, it is no property of the result."""
+    if getattr(model, "read_before", None):
+        model.max_seq_length = model.read_before
 
 
 def melt(model: Any) -> None:

@@ -43,7 +43,9 @@ class Settings:
         warmup: share of the steps.
         decay: weight decay.
         negatives: per row, the hardest that were selected.
-        positives: per row; 1: a row for each.
+        positives: known ones per row; 1: a row for each.
+        found: positives that a judge or the detector found, at most so many beside the known ones of a row; 0: rows of
+            their own.
         length: tokens per text.
         layers: only the last so many layers learn; 0: all.
         lora: rank of LoRA adapters; 0: none.
@@ -75,6 +77,7 @@ class Settings:
     decay: float = 0.01
     negatives: int | None = None
     positives: int = 1
+    found: int = 8
     length: int | None = None
     layers: int | None = None
     lora: int = 0
@@ -115,7 +118,7 @@ class Settings:
             if getattr(self, name) not in get_args(kind):
                 raise RecipeError(f"{name}={getattr(self, name)!r} is not known; one of {', '.join(get_args(kind))}")
         least = {"epochs": 1, "batch": 1, "mini_batch": 1, "negatives": 0, "positives": 1, "length": 8, "lora": 0}
-        for name, value in (least | {"layers": 0, "evaluations": 0}).items():
+        for name, value in (least | {"layers": 0, "evaluations": 0, "found": 0}).items():
             if (getattr(self, name) or 0) < value:
                 raise RecipeError(f"{name}={getattr(self, name)} is too small; at least {value}")
         shares = {"holdout": self.holdout, "warmup": self.warmup, "threshold": self.threshold}
