@@ -27,6 +27,8 @@ MORE = (
 GRADED = {"trecdl19": 2, "xquad_en": 2}
 # Read without a pool: nothing of theirs is exchanged for a name or a period, and their corpora are large.
 NAMELESS = ("mlquestions", "trecdl19")
+# The dev part of SQuAD 2.0 as one JSON file: answers are known there, and it is in none of the folders of data.
+SQUAD = Path(os.environ.get("FOILS_SQUAD", "squad2_dev.json"))
 ALMANAC = Path(__file__).parent.parent / "examples" / "almanac"
 LISTS = ("antonyms", "affixal")
 SPLITS = ("train", "dev", "test")
@@ -34,6 +36,8 @@ SPLITS = ("train", "dev", "test")
 
 def items(name: str, most: int = 0) -> list[Item]:
     """Every query with every known positive, of all splits; ``most`` keeps the first ones in the order of a hash."""
+    if name == "squad2_dev":
+        return _squad()
     if (DATA / "probes" / f"{name}.jsonl").is_file():
         return _probes(name)
     found: dict[tuple[str, str], Item] = {}
@@ -89,6 +93,22 @@ def _probes(name: str) -> list[Item]:
         found.setdefault((query, text), Item(query, text, known, language="en", place=(len(found), len(found))))
     pool = Pool.build(list(dict.fromkeys(text for _, text in found)))
     return [replace(item, pool=pool) for item in found.values()]
+
+
+def _squad() -> list[Item]:
+    """The questions of SQuAD that have an answer, with the paragraph and the answer that most people gave."""
+    found: dict[tuple[str, str], Item] = {}
+    for article in json.loads(SQUAD.read_text(encoding="utf-8"))["data"]:
+        for paragraph in article["paragraphs"]:
+            text = paragraph["context"]
+            for asked in paragraph["qas"]:
+                given = [a["text"] for a in asked["answers"]]
+                if given:
+                    answer, place = max(given, key=given.count), (len(found), len(found))
+                    found.setdefault(
+                        (asked["question"], text), Item(asked["question"], text, answer, language="en", place=place)
+                    )
+    return list(found.values())
 
 
 def _answer(collection: Collection, query: int, text: str) -> str | None:

@@ -10,8 +10,10 @@ import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import polars as pl
 import pytest
 
+import foils
 from foils import registry
 
 ROOT = Path(__file__).parent.parent
@@ -85,8 +87,7 @@ def test_the_site_opens_from_a_disk_without_a_network(site):
     if chromium is None:
         pytest.skip("chromium is not installed (CHROMIUM names another path)")
     playwright = pytest.importorskip("playwright.sync_api", reason="the python package playwright is not installed")
-    axe = pytest.importorskip("axe_playwright_python", reason="the python package axe-playwright-python is missing")
-    pytest.importorskip("axe_playwright_python.sync_playwright")
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
     with playwright.sync_playwright() as started:
         browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme="dark")
@@ -98,7 +99,7 @@ def test_the_site_opens_from_a_disk_without_a_network(site):
             page.wait_for_load_state()
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
             if name in ("index", "faq"):
-                found = axe.sync_playwright.Axe().run(page).response["violations"]
+                found = axe.Axe().run(page).response["violations"]
                 assert not [v["id"] for v in found if v["impact"] in ("serious", "critical")], name
         page.goto((site / "index.html").as_uri() + "?q=hardness")
         page.wait_for_selector("article.md-search-result__article", state="attached", timeout=20_000)
@@ -165,6 +166,32 @@ def test_a_picture_shows_what_the_method_does():
     assert {*order[:11]} == {"o", "u", "p"}
     assert {*order[11:]} == {"k", "f", "o"}
     assert order[11:].count("o") == 1  # a copy of another candidate
+
+
+@pytest.mark.slow
+def test_the_example_of_the_concepts_is_what_happens():
+    """The numbers of the page are those of the run that it names."""
+    page = (DOCS / "concepts.md").read_text(encoding="utf-8")
+    almanac = ROOT / "examples" / "almanac"
+    run = foils.mine(foils.Collection.read(almanac))
+    where = run.pairs.collection
+    truth = {tuple(row.split("\t")[:2]) for row in (almanac / "truth.tsv").read_text(encoding="utf-8").splitlines()}
+    frame = run.pairs.frame.filter(pl.col("query") == where.queries["id"].to_list().index("q001"))
+    frame = frame.filter(~pl.col("positive")).with_columns(id=pl.lit(where.corpus["id"]).gather(pl.col("doc")))
+    found = {row["id"]: row for row in frame.iter_rows(named=True)}
+    true = [row for name, row in found.items() if ("q001", name) in truth]
+    assert f"find {len(found)} candidates, the four among them" in page
+    assert len(true) == 4
+    (leader,) = (row for row in true if row["dropped"] == "likely relevant")
+    assert leader["rank.bm25"] == leader["rank.lsa"] == 1
+    rest = [row["p_relevant"] for row in true if row is not leader]
+    assert f"sure of that one ({leader['p_relevant']:.2f})" in page
+    assert f"other three ({min(rest):.2f} to {max(rest):.2f})" in page
+    assert f"unlikely ({found['mitterrand-5']['p_relevant']:.2f})" in page
+    assert {row["dropped"] for row in true if row is not leader} == {"not drawn"}
+    chosen = [name for name, row in found.items() if row["dropped"] is None]
+    assert len(chosen) == 8
+    assert not any(("q001", name) in truth for name in chosen)
 
 
 def small(folder, questions=40, every=6):

@@ -180,7 +180,7 @@ def wrap(pieces: list[tuple[str, str]], wide: int) -> list[list[tuple[str, str]]
     length = 0
     for css, words in pieces:
         for token in words.replace(" ", " \0").split("\0"):
-            if length + len(token.rstrip()) > wide and rows[-1]:
+            if length + len(token.rstrip()) > wide and rows[-1] and token.strip(".,;:?! "):
                 rows.append([])
                 length = 0
             if token:

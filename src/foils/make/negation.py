@@ -34,7 +34,7 @@ ATTACHED = re.compile(
 NAMING = re.compile(r"\b(?:called|named|name|difference|differ|different)\b")
 AGE = re.compile(r"\b(?:born|birth|older|younger|died|death|came first)\b")
 SENTENCES = 3
-HEADED = 0.4
+HEADED = 0.3
 DENYING = frozenset(["not", "no", "never", "cannot"])
 HAVE = frozenset(["has", "have", "had"])
 CONTRACTED = re.compile(r"\b(is|are|was|were|has|have|had|does|do|did|should|would|could|must|ca|wo)(n['’]t)\b", re.I)
@@ -124,10 +124,11 @@ def _answer_in(item: Item, place: int, reach: Span, sentence: Span) -> tuple[str
 
 
 def _by_the_way(item: Item, place: int, reach: Span, answer: Span) -> bool:
-    if answer.start < place and not beside.predicated(item, place, answer, reach.end):
-        return True
-    joined = answer.start > place and JOINED.search(item.text.low, place, answer.start) is not None
-    return joined or beside.presumed(item, answer)
+    joined = JOINED.search(item.text.low, place, reach.end)
+    end = joined.start() if joined else reach.end
+    if answer.start < place:
+        return not beside.predicated(item, place, answer, end) or beside.presumed(item, answer)
+    return answer.start > end or beside.presumed(item, answer)
 
 
 def _attached(item: Item, place: int, value: int) -> bool:

@@ -307,12 +307,12 @@ class QueryExclusion(Premise):
                 yield Refused("not aligned", member.word)
             elif gate.polar(item.question):
                 yield Refused("yes/no question", member.word)
-            elif problem := beside.member(item, member.word):
-                yield Refused(problem, member.word)
             elif _in_names(item, member.word):
                 yield Refused("part of a name", member.word)
             elif len([m for m in asked if m.group == member.group]) > 1:
                 yield Refused("two of a set", member.word)
+            elif problem := beside.member(item, member.word):
+                yield Refused(problem, member.word)
             elif (new := another(item, member, f"{self.name}{self.seed}")) is None or akin(new.lower(), item.text.low):
                 yield Refused("no new value", member.word)
             else:
