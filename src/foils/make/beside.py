@@ -16,6 +16,8 @@ MORE = 1
 DIGITS = 3
 TOLD = 0.5
 WORD = re.compile(r"[^\W_]+")
+TELLING = re.compile(r"(?:\b(?:are|were|namely|being)\b|[,(–—]|\s-\s)(.*)", re.DOTALL)
+ITEM = re.compile(r",\s*(?:and\s+|or\s+)?|\s+(?:and|or)\s+")
 FORMULA = re.compile(r"[*=^+/]\s?\(?$"), re.compile(r"\)?\s?[*=^+]")
 # "Cuba, the Bahamas and Hispaniola": with one of them changed the others still answer.
 LISTED = re.compile(r"(?:\b(?:and|or)|,)\s+(?:the\s+)?$"), re.compile(r",?\s*(?:and|or)\b|,\s+(?:the\s+)?[A-Z]")
@@ -25,6 +27,7 @@ EXCEPT = re.compile(
 # "Stade de France", "the University of Chicago": the member belongs to the name of something else.
 OWNED = re.compile(r"\b[A-Z]\w+ (?:of|of the|de|du|da|del|della|di) $")
 PLACED = re.compile(r"(?:in|on|at|by|for|from|to|of|with|as|and|or|who|which|that|was|were|is|are|had|has)\b")
+LIKE = re.compile(r"\b(?:such as|like|including|called|named)\s+(?:the\s+)?$")
 DEFINITE = re.compile(r"\b(?:the|his|her|its|their)\s+$", re.IGNORECASE)
 
 
@@ -35,14 +38,18 @@ def counted(item: Item, first: Quantity) -> bool:
 
 
 def listed_behind(item: Item, first: Quantity) -> bool:
-    """The things that a number counts are told one by one behind a colon: *three kinds: a, b and c*."""
+    """The things that a number counts are told one by one: *three kinds: a, b and c*, *the two kinds are a and b*."""
     if first.unit or first.sign or first.value > SMALL:
         return False
-    return ":" in item.passage[first.span.end : item.text.sentence(first.span.start).end + 1]
+    behind = item.passage[first.span.end : item.text.sentence(first.span.start).end + 1]
+    tail = TELLING.search(behind)
+    return ":" in behind or (tail is not None and len(ITEM.split(tail[1].strip(" .,)"))) == first.value)
 
 
 def part_of_answer(item: Item, answer: Span, first: Quantity) -> bool:
-    """The answer says much more than the number: *seven deacons in the Papal Household*."""
+    """The answer says much more than the number, or two of them: *seven deacons in the Papal Household*."""
+    if any(answer.holds(q.span) and q.span != first.span for q in item.numbers if q.span.start >= answer.start):
+        return True
     own = item.text.stems(Span(first.span.start, max(first.span.end, (first.unit_span or first.span).end)))
     rest = item.text.stems(answer) - own - first.heads - item.question.content
     return len([r for r in rest if not r[:1].isdecimal()]) > MORE
@@ -125,11 +132,19 @@ def said_in_parts(low: str, word: str, count: int) -> bool:
     return " " in word and any(len(re.findall(rf"\b{re.escape(w)}\b", low)) > count for w in word.split())
 
 
+def only_part(item: Item, answer: Span, span: Span) -> bool:
+    """A member of a closed set is one of several things that answer: *Mongolian, Tibetan and Chinese*."""
+    rest = item.text.stems(answer) - item.text.stems(span) - item.question.content
+    return len(rest) > MORE or (bool(rest) and ITEM.search(item.passage[answer.start : answer.end]) is not None)
+
+
 def presumed(item: Item, answer: Span) -> bool:
     """The answer is told by the way: *the 2011 film Always*, *his godfather Telemann*, *(Latin for ...)*."""
     raw, sentence = item.passage, item.text.sentence(answer.start)
     before, after = raw[sentence.start : answer.start], raw[answer.end : sentence.end]
     if before.count("(") > before.count(")"):
+        return True
+    if re.match(r",?\s+(?:who|which|that|whose|where)\b", after) or LIKE.search(before):
         return True
     following = WORD.match(after.lstrip()) if after[:1] == " " else None
     if DEFINITE.search(before) and following is not None and PLACED.match(after.lstrip()) is None:

@@ -72,17 +72,25 @@ class Cohyponym(Operator):
             return "alias"
         if route == "query" and gate.share(item, place) < gate.EXPECTED:
             return "not aligned"
-        if beside.spelt_out(item.passage, word) or beside.said_in_parts(item.text.low, word, count):
-            return "alias"
-        if any(beside.owned(item.passage, m.span.start) for m in group):
-            return "part of a name"
-        if route == "query" and (problem := beside.member(item, word)):
+        if problem := _beside(item, group, route, count):
             return problem
         # A list of several members: the others may answer just as well.
         sentence = item.text.sentence(place)
         if sum(m.group == group[0].group and sentence.holds(m.span) for m in there) > len(group):
             return "two of a set"
         return None if route == "answer" or gate.share(item, place) >= gate.NEAR else "not aligned"
+
+
+def _beside(item: Item, group: list[Member], route: str, count: int) -> str | None:
+    word, spans = group[0].word, [m.span for m in group]
+    answer = gate.answered(item, spans)
+    if answer is not None and beside.only_part(item, answer, next(s for s in spans if s.meets(answer))):
+        return "beside the point"
+    if beside.spelt_out(item.passage, word) or beside.said_in_parts(item.text.low, word, count):
+        return "alias"
+    if any(beside.owned(item.passage, s.start) for s in spans):
+        return "part of a name"
+    return beside.member(item, word) if route == "query" else None
 
 
 @dataclass(frozen=True)

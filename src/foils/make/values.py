@@ -84,7 +84,10 @@ BOUND = re.compile(
     re.IGNORECASE,
 )
 AFTER_BOUND = re.compile(
-    rf"^\s*(?:[\w°%]+\s+)?(?:or (?:{COMPARED}|above|over)|and (?:over|older|above|under)|to \d|±|\+)", re.IGNORECASE
+    rf"^\s*(?:[\w°%]+\s+)?(?:or (?:{COMPARED}|above|over)|and (?:over|older|above|under)|to (?:\d|"
+    + SPELT
+    + r")|±|\+)",
+    re.IGNORECASE,
 )
 ABOUT = re.compile(r"\b(?:about|around|approximately|roughly|some|circa|ca\.?|estimated|~|≈)\s*$", re.IGNORECASE)
 
