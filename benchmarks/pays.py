@@ -12,7 +12,8 @@ has the recipe `default` and the loss and masks of `foils train`; its detector n
 `foils + verdicts` is `foils` after judging: the grades in `verdicts/<collection>.tsv` (2 and 3 are relevant), those of
 training queries only, go the way of `foils judge`: marked, learnt from by the detector, promoted where grade and
 detector together make it likely, selected again. `foils + truth` has the hidden labels of the same pairs in place of
-the grades, as a person's: what a perfect judge would give. `--how adapter` learns a residual map of frozen
+the grades, as a person's: what a perfect judge would give. In `verdicts, rows of their own` a found positive does not
+stand beside the known one but in a row of its own. `--how adapter` learns a residual map of frozen
 vectors (seconds on a CPU), `--how layers` the last two layers of the model.
 
 A cell is a line of the first file of `--cells`; the others are read only. What is there is not computed again, so a
@@ -58,7 +59,8 @@ from pays_train import RATE, Adapter, Layers, squared, test, train
 from pays_worlds import CACHE, CLOSED, JUDGED, OPEN, World, kept, mined, start, with_own_coefficients, world
 
 NEGATIVES = 4
-OURS = ("foils", "foils + verdicts", "foils + truth")
+OWN_ROWS = "verdicts, rows of their own"
+OURS = ("foils", "foils + verdicts", OWN_ROWS, "foils + truth")
 
 
 def percpos(plan: Plan) -> Recipe:
@@ -176,7 +178,8 @@ def compute(cell: Cell, data: Path, verdicts: Path, engine: Local) -> dict[str, 
     if cell.method != "zero-shot":
         pairs, facts = table_of(where, cell, queries, verdicts, engine)
         wanted = 0 if cell.method == "in-batch" else NEGATIVES
-        examples = Examples.of(pairs, negatives=wanted, queries=queries.astype(np.uint32))
+        beside = {"found": 0} if cell.method == OWN_ROWS else {}
+        examples = Examples.of(pairs, negatives=wanted, queries=queries.astype(np.uint32), **beside)
         facts |= told(examples, where)
         if cell.method not in (*OURS, "in-batch"):
             examples = squared(examples, cell.seed)

@@ -33,7 +33,7 @@ from foils.recipes import Plan
 from foils.score import Similarity
 from foils.sources.bm25 import Bm25
 from machine import describe
-from pays import NEGATIVES, RECIPES, Cell, keys, read, table_of
+from pays import NEGATIVES, Cell, keys, read, table_of
 from pays_table import values
 from pays_worlds import CACHE, CLOSED, World, kept, mined, with_own_coefficients, world
 
@@ -141,7 +141,7 @@ def main() -> None:
     scored = {name: sets(name, args.data, engine) for name in args.collections}
     gains = [np.array([means[n, m] - means[n, "zero-shot"] for m in METHODS]) for n in args.collections]
     titles = list(scored[args.collections[0]][METHODS[0]])
-    print(f"{describe()}\n\n{len(METHODS) * len(gains)} sets: {', '.join(METHODS)}; recipes {len(RECIPES)}\n")
+    print(f"{describe()}\n\n{len(METHODS) * len(gains)} sets: {', '.join(METHODS)}\n")
     print("| score | all sets (95 %) | within collections (95 %) |\n|---|---|---|")
     for title in titles:
         x = [np.array([scored[n][m][title] for m in METHODS]) for n in args.collections]

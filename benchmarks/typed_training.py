@@ -65,20 +65,45 @@ REPORTED = ("cacm", "cranfield", "cisi", "npl", "scifact")
 DEVELOP = ("politifact_debates", "nq_mini")
 PROBES = ("nevir_dev", "sugarcrepe_pp", "fever_symmetric", "squad2_hardquery_dev", "timeqa_temporal_dev")
 GRADE = {"cranfield": 2}
-QUERIES = 40  # of each collection
-# Two-sided pairs by what is changed: what needs a rare word is asked for less often, since passages run out.
-QUOTA = {
-    "negate": 200, "affirm": 40, "lack": 20, "quantifier": 55, "antonym": 70, "affixal": 50, "order": 30,
-    "number": 25, "swap-object": 100, "swap-attribute": 60,
-}  # fmt: skip
 SETTINGS = Settings(
     epochs=1, batch=16, rate=2e-4, negatives=1, length=64, doubt="keep", holdout=0.0, evaluations=0, keep="last",
     batches="together", precision="bfloat16", anchor=20.0,
 )  # fmt: skip
 SHARE = 1.0  # of the trained weights
-VARIANTS = ("typed", "mined")
 RARE = ("lack", "affirm", "swap-attribute", "order", "affixal", "quantifier")
-PASSAGES = 3000  # tried for two-sided pairs
+
+
+@dataclass(frozen=True)
+class Dose:
+    """What a variant trains on, and how.
+
+    Args:
+        queries: training queries of each collection.
+        passages: tried for two-sided pairs.
+        quota: two-sided pairs by what is changed; what needs a rare word is asked for less often.
+        settings: of the training.
+    """
+
+    queries: int
+    passages: int
+    quota: Mapping[str, int]
+    settings: Settings
+
+
+WEAK = {
+    "negate": 200, "affirm": 40, "lack": 20, "quantifier": 55, "antonym": 70, "affixal": 50, "order": 30,
+    "number": 25, "swap-object": 100, "swap-attribute": 60,
+}  # fmt: skip
+STRONG = {
+    "negate": 320, "affirm": 70, "lack": 30, "quantifier": 90, "antonym": 120, "affixal": 80, "order": 45,
+    "number": 45, "swap-object": 150, "swap-attribute": 100,
+}  # fmt: skip
+# typed: held near MiniLM; strong: more rows and nothing that holds; mined: what most people train on.
+VARIANTS = {
+    "typed": Dose(40, 3000, WEAK, SETTINGS),
+    "strong": Dose(60, 5000, STRONG, replace(SETTINGS, anchor=0.0)),
+    "mined": Dose(300, 0, {}, SETTINGS),
+}
 LONGEST = 45  # words of a window, so that its end is read within 64 tokens
 LENGTHS = (0.4, 0.3, 0.2, 0.1, 0.0)  # shares of windows of 1, 2, 3, 4, and 6 sentences
 SMALL = 400  # documents of a collection to develop on
@@ -129,13 +154,13 @@ def _grams(text: str) -> Iterator[int]:
     return (hash(tuple(words[i : i + GRAM])) for i in range(len(words) - GRAM + 1))
 
 
-def sampled(data: Path, name: str, seed: int, probed: Probed) -> Collection:
+def sampled(data: Path, name: str, seed: int, probed: Probed, queries: int) -> Collection:
     """A collection with some of its training queries; documents that touch a probe are nobody's positive."""
     whole = Collection.read(data / name, split="test" if name == "hotpotqa_mini" else "train")
     keep = np.array([not probed.touches(t) for t in whole.passages.to_list()])
     known = whole.positives.filter(pl.Series(keep).gather(whole.positives["doc"]))
     asked = known["query"].unique().sort().to_numpy()
-    drawn = np.random.default_rng([seed, len(asked)]).permutation(asked)[:QUERIES]
+    drawn = np.random.default_rng([seed, len(asked)]).permutation(asked)[:queries]
     mine_ = pl.Series(drawn, dtype=pl.UInt32).implode()
     return replace(whole, positives=known.filter(pl.col("query").is_in(mine_)), negatives=whole.negatives.clear())
 
@@ -165,10 +190,10 @@ def windows(
             yield " ".join(cut.split())
 
 
-def two_sided(texts: Iterator[str], seed: int, quota: Mapping[str, int] = QUOTA) -> list[TwoSided]:
+def two_sided(texts: Iterator[str], seed: int, quota: Mapping[str, int], most: int) -> list[TwoSided]:
     """Pairs until every quota is filled or the passages are used up; rare changes are tried first."""
     left, found, seen = Counter(quota), [], set[str]()
-    for text, _ in zip(texts, range(PASSAGES), strict=False):
+    for text, _ in zip(texts, range(most), strict=False):
         for names in (RARE, tuple(n for n in quota if n not in RARE)):
             open_ = tuple(n for n in names if left[n] > 0)
             made = Counterparts(open_, seed=seed).make(text) if open_ else []
@@ -214,16 +239,16 @@ def joined(parts: Sequence[Pairs]) -> Pairs:
 
 def material(data: Path, seed: int, variant: str) -> Material:
     """Everything that a seed trains on: mined rows alone, or with made negatives, twins and two-sided pairs."""
-    start, probed = time.monotonic(), Probed.of(data / "probes")
-    collections = [sampled(data, name, seed, probed) for name in SOURCES]
+    start, probed, dose = time.monotonic(), Probed.of(data / "probes"), VARIANTS[variant]
+    collections = [sampled(data, name, seed, probed, dose.queries) for name in SOURCES]
     runs = [mined(c, seed) for c in collections]
     facts: dict[str, Any] = {"queries": sum(c.positives["query"].n_unique() for c in collections)}
-    if variant == "mined":
+    if not dose.quota:
         return Material(joined([r.pairs for r in runs]), facts)
     makings = [make_into(r, Wish(quota=0.5, twins=True, language="en", seed=seed)) for r in runs]
     made = Counter(name for m in makings for name, n in m.taken.items() for _ in range(n))
     passages = [t for c in collections for t in c.passages.to_list()]
-    pairs = two_sided(windows(passages, np.random.default_rng([seed, 1]), probed), seed)
+    pairs = two_sided(windows(passages, np.random.default_rng([seed, 1]), probed), seed, dose.quota, dose.passages)
     facts |= {"made": dict(sorted(made.items())), "two_sided": dict(sorted(Counter(p.operator for p in pairs).items()))}
     table = add_both(joined([m.run.pairs for m in makings]), pairs)
     return Material(table, facts | {"seconds_data": round(time.monotonic() - start, 1)})
@@ -316,7 +341,7 @@ class Cells:
 
     def seed(self, what: str, variant: str, seed: int, **key: Any) -> dict[str, Any] | None:
         """The cell of a trained model, of the settings that are in force."""
-        name = blended(Path(f"{variant}-{seed}-{stamp(SETTINGS)}"), SHARE, named=True).name
+        name = blended(Path(f"{variant}-{seed}-{stamp(VARIANTS[variant].settings)}"), SHARE, named=True).name
         return self.get(what=what, variant=variant, seed=seed, name=name, **key)
 
     def put(self, **cell: Any) -> dict[str, Any]:
@@ -332,7 +357,7 @@ def compute(args: argparse.Namespace, cells: Cells, engine: Local) -> None:
     models = {("base", 0, ""): minilm()}
     for seed in args.seeds:
         for variant in args.variants:
-            folder, facts = trained(args.data, args.work, seed, variant, SETTINGS)
+            folder, facts = trained(args.data, args.work, seed, variant, VARIANTS[variant].settings)
             folder = blended(folder, SHARE)
             models[variant, seed, folder.name] = str(folder)
             for name in args.probes:
@@ -377,7 +402,7 @@ def brief(found: dict[str, Any]) -> dict[str, str]:
 def develop(args: argparse.Namespace, engine: Local) -> None:
     """One training with the settings given, measured on what is not reported."""
     changed = dict(text.split("=", 1) for text in args.change)
-    settings = replace(SETTINGS, **{k: json.loads(v) for k, v in changed.items()})
+    settings = replace(VARIANTS[args.variants[0]].settings, **{k: json.loads(v) for k, v in changed.items()})
     folder, facts = trained(args.data, args.work, args.seeds[0], args.variants[0], settings)
     print({k: facts[k] for k in facts if k != "settings"})
     held = held_out(args.data, args.work)
@@ -407,9 +432,9 @@ def held_out(data: Path, work: Path) -> Path:
     path = work / "held_out.jsonl"
     if not path.exists():
         passages = Collection.read(data / HELD, split="test").passages.to_list()[:4000]
-        rng, wanted = np.random.default_rng(7), {name: n // 6 for name, n in QUOTA.items()}
+        rng, wanted = np.random.default_rng(7), {name: n // 12 for name, n in STRONG.items()}
         made = two_sided(
-            windows(passages, rng, Probed(frozenset()), shares=(0, 0.1, 0.3, 0.3, 0.3), longest=110), 7, wanted
+            windows(passages, rng, Probed(frozenset()), shares=(0, 0.1, 0.3, 0.3, 0.3), longest=110), 7, wanted, 5000
         )
         lines = [
             {"q1": m.query, "q2": m.counter, "doc1": m.passage, "doc2": m.changed, "type": m.operator, "id": str(n)}
@@ -469,7 +494,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("FOILS_DATA", "../shared/data")))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--variants", nargs="+", default=["typed"], choices=VARIANTS)
+    parser.add_argument("--variants", nargs="+", default=["typed"], choices=list(VARIANTS))
     parser.add_argument("--collections", nargs="*", default=list(REPORTED))
     parser.add_argument("--swaps", action="store_true", help="of SugarCrepe++ ask the swaps only")
     parser.add_argument("--probes", nargs="+", default=list(PROBES))
@@ -486,10 +511,10 @@ def main() -> None:
         return
     cells = Cells(args.cells)
     compute(args, cells, engine)
-    print(f"{describe()}\n\nsettings: {json.dumps(SETTINGS.settled().facts())}, share {SHARE:g}")
+    print(f"{describe()}\n\nshare of the trained weights: {SHARE:g}")
     for variant in args.variants:
         facts = [c["facts"] for s in args.seeds if (c := cells.seed("probe", variant, s, set=args.probes[0]))]
-        print(f"\n{variant}\n{json.dumps([{k: v for k, v in f.items() if k != 'settings'} for f in facts])}\n")
+        print(f"\n{variant}\n{json.dumps(facts)}\n")
         print(probe_table(cells, variant, args.seeds, args.probes))
         print("\n" + retrieval_table(cells, variant, args.seeds, args.collections))
 
