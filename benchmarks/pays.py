@@ -10,11 +10,11 @@ corpus against all labels, known and hidden. Baselines have sentence-transformer
 has the recipe `default` and the loss and masks of `foils train`; its detector never saw the collection.
 
 `foils + verdicts` is `foils` after judging: the grades in `verdicts/<collection>.tsv` (2 and 3 are relevant), those of
-training queries only, go the way of `foils judge`: marked, learnt from by the detector, promoted where grade and
-detector together make it likely, selected again. `foils + truth` has the hidden labels of the same pairs in place of
-the grades, as a person's: what a perfect judge would give. In `verdicts, rows of their own` a found positive does not
-stand beside the known one but in a row of its own. `--how adapter` learns a residual map of frozen
-vectors (seconds on a CPU), `--how layers` the last two layers of the model.
+training queries only, go the way of `foils judge`: marked, learnt from by the detector, selected again. Rows then hold
+beside the known positive what grade and detector together make likely; in `verdicts, rows of their own` each of those
+has a row. `foils + truth` has the hidden labels of the same pairs in place of the grades, as a person's: what a perfect
+judge would give. `--how adapter` learns a residual map of frozen vectors (seconds on a CPU), `--how layers` the last
+two layers of the model.
 
 A cell is a line of the first file of `--cells`; the others are read only. What is there is not computed again, so a
 longer run continues a shorter one. The table on stdout is made of all cells of the settings asked for.
@@ -42,7 +42,7 @@ from foils.bands import PercPos
 from foils.engine import Local
 from foils.judges.replay import Replay
 from foils.judging import learning
-from foils.outcome import promoted
+from foils.outcome import likely, promoted
 from foils.pairs import Pairs
 from foils.protocols import Verdict
 from foils.recipes import CLEAN, Plan
@@ -139,7 +139,8 @@ def judged(where: World, run: Run, method: str, verdicts: Path, engine: Local) -
         right = np.isin(keys(run.pairs)[rows], where.relevant)
         given, family = [Verdict(float(r), "human:truth") for r in right], "human"
     pairs = recut(run, Verdicts().add(run.pairs, rows, given, family), engine, recipe).pairs
-    new = np.isin(keys(pairs)[pairs.frame.select(promoted()).to_series().to_numpy()], where.relevant)
+    found = pairs.frame.select(promoted() | likely(pairs)).to_series().to_numpy()
+    new = np.isin(keys(pairs)[found], where.relevant)
     said = sum(v.probability is not None for v in given)
     return pairs, {"verdicts": said, "promoted": len(new), "promoted_right": int(new.sum())}
 
@@ -248,6 +249,7 @@ def main() -> None:
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--how", choices=list(RATE), default="adapter")
     parser.add_argument("--main", default="", help="compared with all others; default: the last of ours that is there")
+    parser.add_argument("--together", action="store_true", help="average each query over all labels, as over seeds")
     parser.add_argument("--cells", type=Path, nargs="+", default=[Path("pays.jsonl")])
     parser.add_argument("--verdicts", type=Path, default=Path(__file__).parent / "verdicts")
     parser.add_argument("--only-table", action="store_true", help="of the cells that are there")
@@ -264,7 +266,8 @@ def main() -> None:
     cells = [done[c.key] for c in wanted if c.key in done]
     there = [m for m in METHODS if any(c["method"] == m for c in cells)]
     main_one = args.main or next((m for m in ("foils + verdicts", "foils") if m in there), there[-1])
-    print(f"{describe()}\n\nseeds {args.seeds}, {args.folds} folds, {args.how}\n\n{table(cells, there, main_one)}")
+    shown = table(cells, there, main_one, args.together)
+    print(f"{describe()}\n\nseeds {args.seeds}, {args.folds} folds, {args.how}\n\n{shown}")
 
 
 if __name__ == "__main__":

@@ -2,13 +2,14 @@
 
     python benchmarks/pays_sheet.py --out DIR [--collections cranfield cisi cacm npl trecdl19] [--budget 600]
     python benchmarks/pays_sheet.py --out DIR --collect DIR/pays_cranfield.*.tsv ...
+    python benchmarks/pays_sheet.py --agreement
 
 A sheet is made from the run of `default` over all queries with one known positive; the detector's coefficients come
 from the other collections, and hidden labels are not read. Of the budget (600, at most 10 a query) a third goes where
 `foils judge` would put it, a quarter of that at random; two thirds go to the likeliest positives, because a found
 positive is worth more than a dropped negative. `pays_<collection>.tsv`: id (query|document), query, known positive,
 candidate, in random order within a query. `--collect` reads lines `id<TAB>grade` (0 to 3, or ?) and writes
-`verdicts/<collection>.tsv`.
+`verdicts/<collection>.tsv`. `--agreement` compares those with the hidden labels, grade 2 and more as relevant.
 """
 
 from __future__ import annotations
@@ -145,15 +146,39 @@ def collect(files: list[Path], out: Path) -> None:
         print(f"{name}: {len(rows)} pairs, grades {counts}")
 
 
+def agreement(name: str, data: Path) -> str:
+    """A row of a table: how often the grades of a collection are right."""
+    where = world(data, name, "1")
+    table = pl.read_csv(VERDICTS / f"{name}.tsv", separator="\t", infer_schema=False).drop_nulls("grade")
+    place = [{v: i for i, v in enumerate(frame["id"])} for frame in (where.collection.queries, where.collection.corpus)]
+    keys = [place[0][q] * len(place[1]) + place[1][d] for q, d in table.select("query_id", "doc_id").iter_rows()]
+    truth, grade = np.isin(keys, where.relevant), table["grade"].cast(pl.Int64).to_numpy()
+    yes = grade >= 2
+    right, chance = float((yes == truth).mean()), yes.mean() * truth.mean() + (1 - yes.mean()) * (1 - truth.mean())
+    shares = " | ".join(f"{100 * truth[grade == g].mean():.0f}" for g in range(4))
+    return (
+        f"| {name} | {len(truth)} | {100 * truth.mean():.0f} | {100 * yes[truth].mean():.0f} | "
+        f"{100 * (1 - yes[~truth].mean()):.0f} | {shares} | {(right - chance) / (1 - chance):.2f} |"
+    )
+
+
 def main() -> None:
     """Write sheets, or collect what was read."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("FOILS_DATA", "../shared/data")))
     parser.add_argument("--collections", nargs="+", default=[*CLOSED, "trecdl19"], choices=list(ABOUT))
     parser.add_argument("--budget", type=int, default=600)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=Path())
+    parser.add_argument("--agreement", action="store_true")
     parser.add_argument("--collect", type=Path, nargs="+", metavar="FILE")
     args = parser.parse_args()
+    if args.agreement:
+        print("| collection | pairs | relevant % | found % | refused % | of grade 0 | of 1 | of 2 | of 3 | kappa |")
+        print("|---" * 10 + "|")
+        for name in args.collections:
+            if (VERDICTS / f"{name}.tsv").exists():
+                print(agreement(name, args.data))
+        return
     if args.collect:
         collect(args.collect, VERDICTS)
         return

@@ -39,11 +39,12 @@ def macro(parts: list[Floats]) -> Macro:
     return Macro(mean, float(2 * t.sf(abs(mean) / error, free)), detectable)
 
 
-def values(cells: list[dict[str, Any]]) -> pl.DataFrame:
-    """``world``, ``query_id``, ``method``, ``v``: the mean over seeds."""
+def values(cells: list[dict[str, Any]], together: bool = False) -> pl.DataFrame:
+    """``world``, ``query_id``, ``method``, ``v``: the mean over seeds, and over labels if taken together."""
+    named = [(c, c["collection"] if together else _world(c)) for c in cells]
     rows = [
-        {"world": _world(c), "query_id": f"{_world(c)}/{q}", "method": c["method"], "v": v}
-        for c in cells
+        {"world": world, "query_id": f"{world}/{q}", "method": c["method"], "v": v}
+        for c, world in named
         for q, v in c["ndcg"].items()
     ]
     return pl.DataFrame(rows).group_by("world", "query_id", "method").agg(pl.col("v").mean()).sort("query_id")
@@ -53,9 +54,9 @@ def _world(cell: dict[str, Any]) -> str:
     return cell["collection"] if cell["labels"] == "1" else f"{cell['collection']}, {cell['labels']}"
 
 
-def table(cells: list[dict[str, Any]], methods: list[str], main: str) -> str:
+def table(cells: list[dict[str, Any]], methods: list[str], main: str, together: bool = False) -> str:
     """Means, what is in the training sets, and ``main`` against every other method, Holm over all of them."""
-    frame = values(cells)
+    frame = values(cells, together)
     worlds = frame["world"].unique(maintain_order=True).to_list()
     systems = {m: frame.filter(pl.col("method") == m) for m in methods}
     others = [m for m in methods if m != main and systems[m].height]

@@ -98,9 +98,10 @@ STRONG = {
     "negate": 320, "affirm": 70, "lack": 30, "quantifier": 90, "antonym": 120, "affixal": 80, "order": 45,
     "number": 45, "swap-object": 150, "swap-attribute": 100,
 }  # fmt: skip
-# typed: held near MiniLM; strong: more rows and nothing that holds; mined: what most people train on.
+# typed: held near MiniLM; middle: more rows, held less; strong: the same, not held; mined: no made negatives.
 VARIANTS = {
     "typed": Dose(40, 3000, WEAK, SETTINGS),
+    "middle": Dose(60, 5000, STRONG, replace(SETTINGS, anchor=5.0)),
     "strong": Dose(60, 5000, STRONG, replace(SETTINGS, anchor=0.0)),
     "mined": Dose(300, 0, {}, SETTINGS),
 }

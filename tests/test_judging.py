@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
@@ -13,9 +13,8 @@ from foils.collection import Collection
 from foils.engine import Local
 from foils.errors import JudgeError, RecipeError
 from foils.folder import NEXT, WORK
-from foils.judging import desk_of, filtered_by, judge, learning, next_batch, planned, select
+from foils.judging import filtered_by, judge, learning, planned, select
 from foils.models.lsa import Lsa
-from foils.outcome import promote
 from foils.promise import Waiting, audit, promise
 from foils.protocols import Verdict
 from foils.recipes import Plan, default, naive
@@ -96,16 +95,6 @@ def test_some_verdicts_are_drawn_at_random_with_their_chances(run):
     assert drawn.height == 20  # half of 80 do not fit into the first of four rounds
     assert drawn["chance"].is_between(0, 1, closed="right").all()
     assert table.filter(pl.col("draw") == "chosen")["chance"].null_count() == 60
-
-
-def test_what_only_the_detector_promoted_is_still_asked_about(run):
-    frame = run.pairs.frame
-    row = int(frame.with_row_index("row").filter(~pl.col("positive") & pl.col("dropped").is_null())["row"][0])
-    at = pl.int_range(pl.len()) == row
-    sure = frame.with_columns(p_relevant=pl.when(at).then(pl.lit(0.9, dtype=pl.Float32)).otherwise("p_relevant"))
-    guessed = promote(replace(run.pairs, frame=sure), at)
-    desk = desk_of(run, Knows(), Local())
-    assert row in next_batch(replace(run, pairs=guessed), desk, frame.height, 0.0, 0).rows.tolist()
 
 
 def test_killed_in_the_middle_nothing_is_asked_twice(run, mined, tmp_path):

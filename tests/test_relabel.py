@@ -16,7 +16,7 @@ from foils.engine import Local
 from foils.errors import RecipeError
 from foils.folder import Folder
 from foils.ledger import Ledger
-from foils.outcome import belief, column, promoted
+from foils.outcome import belief, column, likely, promoted
 from foils.outcome import given as own
 from foils.pairs import Pairs
 from foils.relabel import Demote, DropQuery, DropRelevant, LeaveUnknown, Promote, Repair, Soften
@@ -165,26 +165,30 @@ def test_belief_is_bayes_rule_for_a_model_and_the_verdict_for_a_person(engine):
     assert said == pytest.approx([*(o / (1 + o) for o in expected), 1.0, 0.2, 0.0], abs=1e-6)
 
 
-def test_weighing_promotes_what_verdict_and_detector_make_likely(engine):
-    weigh = Repair(promote=0.5, weigh=True)
-    pairs = table([1.0, 1.0, 0.0, 1.0, 0.9], by=[LLM, LLM, LLM, HUMAN, None], detector=[0.2, 0.1, 0.95, 0.01, 0.9])
-    assert fates(weigh(pairs, engine)) == ["promoted", "judged relevant", "live", "promoted", "likely relevant"]
-    alone = pairs.with_column("prob.detector", pl.lit(None, dtype=pl.Float32))
-    assert fates(weigh(alone, engine))[:2] == ["judged relevant", "judged relevant"]
-
-
-@pytest.mark.parametrize(("judged", "fate"), [(4, "likely relevant"), (5, "promoted")])
-def test_an_estimate_promotes_once_the_detector_was_taught(engine, judged, fate):
+@pytest.mark.parametrize(("judged", "found"), [(4, [False] * 5), (5, [True] * 5)])
+def test_an_estimate_counts_as_found_once_verdicts_taught_the_detector(engine, judged, found):
     where = collection(queries=5, docs=20)
     pairs = scored(where, {q: [(d, 0.9 - d / 40) for d in range(10, 13)] for q in range(5)})
-    first, second = ((pl.col("doc") == d) & ~pl.col("positive") for d in (10, 11))
-    taught = first & (pl.col("query") < judged)
+    taught = (pl.col("doc") == 10) & (pl.col("query") < judged)
     pairs = pairs.with_column("judged_by", pl.when(taught).then(pl.lit(LLM, dtype=pl.Categorical)))
-    pairs = pairs.with_column("prob.detector", pl.when(second).then(0.6).otherwise(0.1).cast(pl.Float32))
+    estimate = pl.when(pl.col("doc") == 11).then(0.6).otherwise(0.1).cast(pl.Float32)
+    pairs = pairs.with_column("prob.detector", estimate)
     pairs = pairs.with_column("p_relevant", pl.when(taught).then(0.0).otherwise("prob.detector"))
-    after = Repair(promote=0.5, weigh=True)(pairs, engine).frame.filter(pl.col("doc") == 11)
-    told = after.select(pl.coalesce(pl.col("kind").cast(pl.String), pl.col("dropped").cast(pl.String)))
-    assert told.to_series().to_list() == [fate] * 5
+    assert pairs.frame.filter(likely(pairs, 0.5))["doc"].to_list() == []
+    told = DropRelevant()(pairs, engine)
+    marked = told.frame.with_columns(found=likely(told, 0.5))
+    assert marked.filter(pl.col("doc") == 11)["found"].to_list() == found
+    assert not marked.filter(pl.col("doc") != 11)["found"].any()
+
+
+def test_found_is_what_verdict_and_detector_make_likely_together(engine):
+    pairs = table([1.0, 1.0, 0.0, 1.0, 0.9], by=[LLM, LLM, LLM, HUMAN, None], detector=[0.2, 0.1, 0.95, 0.01, 0.9])
+    told = DropRelevant()(pairs, engine)
+    assert told.frame.select(likely(told, 0.5)).to_series().to_list()[1:] == [True, False, False, True, False]
+    alone = told.with_column("prob.detector", pl.lit(None, dtype=pl.Float32))
+    assert alone.frame.select(likely(alone, 0.5)).to_series().to_list()[1:] == [False, False, False, True, False]
+    without = replace(told, frame=told.frame.drop("prob.detector"))
+    assert without.frame.select(likely(without, 0.5)).to_series().to_list()[1:] == [False, False, False, True, False]
 
 
 def test_the_judges_own_column_is_no_second_opinion(engine):

@@ -14,7 +14,7 @@ from foils.desk import Desk, unanswered
 from foils.detect import Detect
 from foils.errors import JudgeError, RecipeError
 from foils.folder import MANIFEST, Folder, read_json
-from foils.outcome import demote, open_to
+from foils.outcome import open_to
 from foils.pairs import Pairs
 from foils.protocols import Engine, Judge
 from foils.recipes import RISK
@@ -141,8 +141,7 @@ def next_batch(run: Run, desk: Desk, size: int, share: float, seed: int) -> Batc
     """The pairs whose verdicts are worth most to the selection of this run."""
     sampler = sampler_of(run.recipe)
     target = sampler.risk if isinstance(sampler, WithinRisk) else RISK
-    # What only the detector made a positive is the most worth asking about.
-    free = pool(demote(run.pairs))
+    free = pool(run.pairs)
     query = free.frame["query"].to_numpy()
     answer = np.full(len(query), -1, dtype=np.int64)
     said = desk.answers(free)
@@ -183,7 +182,7 @@ def learning(recipe: Recipe, risk: float | None = None) -> Recipe:
         old = sampler if isinstance(sampler, WithinRisk) else None
         steps[at] = replace(old, risk=risk) if old else WithinRisk(sampler.n, short, sampler.seed, risk, by)
     if not any(isinstance(step, Detect) for step in steps):
-        steps[at:at] = [Detect(), Repair(promote=0.5, weigh=True)]
+        steps[at:at] = [Detect(), Repair()]
     return replace(recipe, steps=tuple(steps))
 
 

@@ -18,6 +18,7 @@ PROMOTED = "promoted"
 JUDGED, LIKELY, UNKNOWN, UNJUDGED = "judged relevant", "likely relevant", "unknown", "not judged"
 TRUTH = (JUDGED, LIKELY, UNKNOWN, UNJUDGED)
 RIGHT = 0.85  # how often a model's verdict is taken to be right, both ways: measured .7 to .85 on mined candidates
+TAUGHT = 5  # judged queries from which the detector learns from verdicts
 SURE = 1e-3  # an estimate is never taken to be surer than this
 
 
@@ -75,13 +76,31 @@ def belief(evidence: pl.Expr) -> pl.Expr:
 def cautious(pairs: Pairs) -> pl.Expr:
     """``p_relevant`` as a draw should read it: a model's "no" makes nothing safer than the detector finds it.
 
-    What a model clears would be the hardest there is, and a sixth of it is relevant; measured, a model that learns from
-    it gains nothing (docs/pays.md).
+    What a model clears would be the hardest there is, and up to a sixth of it is relevant: training does not gain from it
+    (docs/pays.md).
     """
     p = pl.col("p_relevant").cast(pl.Float64)
     if "prob.detector" not in pairs.frame.columns:
         return p
     return pl.when(by_model()).then(pl.max_horizontal(p, pl.col("prob.detector").cast(pl.Float64))).otherwise(p)
+
+
+def likely(pairs: Pairs, least: float = 0.5) -> pl.Expr:
+    """True for what was dropped as relevant, and is so at least this likely by verdict and detector together.
+
+    Likely enough for a training row, not for a list of positives: about two thirds are right. Without a verdict only
+    once verdicts on five queries have taught the detector; before that its level is rough (docs/detector.md).
+
+    Args:
+        pairs: the table.
+        least: the least ``belief``.
+    """
+    taught = pairs.frame.filter(by_model() | human())["query"].n_unique() >= TAUGHT
+    detector = pl.col("prob.detector") if "prob.detector" in pairs.frame.columns else pl.lit(None, dtype=pl.Float32)
+    yes = said() & (pl.col("p_relevant") >= 0.5)
+    gone = pl.col("dropped").cast(pl.String).is_in([JUDGED, LIKELY])
+    counts = (yes | ~said()) if taught else yes
+    return (gone & counts & (belief(detector) >= least)).fill_null(value=False)
 
 
 def open_to(pairs: Pairs) -> pl.Expr:

@@ -219,10 +219,9 @@ def skip_best(plan: Plan) -> Recipe:
 def default(plan: Plan) -> Recipe:
     """Estimates how likely each candidate is relevant, and takes the hardest negatives within the stated risk.
 
-    BM25 and every encoder find; the detector weighs what lies near the query and near the known positives. Once there
-    are verdicts, what verdict and detector together find relevant becomes a positive; what is likely relevant goes, and
-    of the rest each query gets its hardest negatives whose estimated share of false ones stays within the risk (0.05
-    where none is stated).
+    BM25 and every encoder find; the detector weighs what lies near the query and near the known positives. What a
+    verdict and the detector find relevant becomes a positive, what is likely relevant goes, and of the rest each query
+    gets its hardest negatives whose estimated share of false ones stays within the risk (0.05 where none is stated).
     Fails where the probabilities are not calibrated for this collection: without verdicts the risk is an estimate.
     """
     lead = plan.encoders[0][1]
@@ -230,7 +229,7 @@ def default(plan: Plan) -> Recipe:
     evidence = (PositiveSimilarity(lead), PositiveWords(), NeighbourAgreement(lead), Specificity(lead), Detect())
     risk = RISK if plan.risk is None else plan.risk
     draw = plan.sample(WithinRisk(risk=risk, by=plan.score))
-    return Recipe((*found, *evidence, Repair(promote=0.5, weigh=True), draw), "default", "measured: docs/benchmarks.md")
+    return Recipe((*found, *evidence, Repair(), draw), "default", "measured: docs/benchmarks.md")
 
 
 RECIPES: dict[str, Callable[[Plan], Recipe]] = {

@@ -19,7 +19,6 @@ from foils.outcome import (
     TRUTH,
     UNJUDGED,
     UNKNOWN,
-    belief,
     column,
     demote,
     human,
@@ -30,8 +29,6 @@ from foils.outcome import (
 from foils.pairs import Pairs
 from foils.protocols import Engine
 from foils.steps import Rule, Scope, Step, Weight
-
-TAUGHT = 5  # judged queries from which the detector learns from verdicts
 
 
 def _share(step: Step, **options: float) -> None:
@@ -293,19 +290,13 @@ class Repair(Step):
     ``DropRelevant``. Fails where judge and detector err alike, on documents that share the query's words and not its
     answer.
 
-    With ``weigh``, Bayes' rule decides in place of two bounds: what a verdict finds relevant is promoted where verdict
-    and evidence together are at ``promote`` or above. Once verdicts on five queries have taught the detector, what
-    nobody judged is promoted by its estimate alone, as it is calibrated then. More becomes a positive, and more of it
-    is wrong; training gains (docs/pays.md).
-
     Args:
-        promote: the least probability that promotes: of the verdict, or, with ``weigh``, of all evidence.
+        promote: the least probability of a verdict that promotes.
         agree: the least probability that counts as agreement.
         cut: the least ``p_relevant`` that is dropped.
         evidence: ``prob.`` columns, other kinds than the verdict's; the column of the very judge that gave the
             verdict does not count.
         missing: what happens to candidates without verdict and estimate: ``drop`` or ``keep``.
-        weigh: by Bayes' rule; ``agree`` is not used then.
     """
 
     learns: ClassVar[bool] = True
@@ -314,7 +305,6 @@ class Repair(Step):
     cut: float = 0.5
     evidence: tuple[str, ...] = ("prob.detector",)
     missing: Missing = "drop"
-    weigh: bool = False
 
     @property
     def needs(self) -> frozenset[str]:
@@ -338,24 +328,14 @@ class Repair(Step):
 
     def __call__(self, pairs: Pairs, engine: Engine) -> Pairs:
         """Promote, then drop."""
-        goes = self._likely(pairs) if self.weigh else self._agreed(pairs)
-        return DropRelevant(self.cut, self.missing)(promote(pairs, goes), engine)
+        sure = said() & (pl.col("p_relevant") >= self.promote)
+        mended = promote(pairs, sure & (self._agrees(pairs) | human()))
+        return DropRelevant(self.cut, self.missing)(mended, engine)
 
-    def _agreed(self, pairs: Pairs) -> pl.Expr:
-        """A sure verdict, and a column of another judge that is high enough, or a person."""
-        votes = [(e >= self.agree).fill_null(value=False) for e in self._others(pairs)]
-        return said() & (pl.col("p_relevant") >= self.promote) & (pl.any_horizontal(votes) | human())
-
-    def _likely(self, pairs: Pairs) -> pl.Expr:
-        """Likely enough by everything that is known."""
-        taught = pairs.frame.filter(said() & (pl.col("judged_by").cast(pl.String) != "qrels"))["query"].n_unique()
-        yes = said() & (pl.col("p_relevant") >= 0.5)
-        counts = yes | ~said() if taught >= TAUGHT else yes
-        return counts & (belief(pl.max_horizontal(self._others(pairs))) >= self.promote)
-
-    def _others(self, pairs: Pairs) -> list[pl.Expr]:
-        """The evidence, each column null where the same judge gave the verdict."""
+    def _agrees(self, pairs: Pairs) -> pl.Expr:
+        """True where a column of another judge than the verdict's is high enough."""
         by = pl.col("judged_by").cast(pl.String)
         names = pairs.frame["judged_by"].cast(pl.String).drop_nulls().unique().to_list()
         own = {c: [n for n in names if column(n) == c] for c in self.evidence}
-        return [pl.when(~by.is_in(own[c]).fill_null(value=False)).then(pl.col(c)) for c in self.evidence]
+        votes = ((pl.col(c) >= self.agree) & ~by.is_in(own[c]) for c in self.evidence)
+        return pl.any_horizontal(v.fill_null(value=False) for v in votes)

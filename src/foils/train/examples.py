@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from foils.collection import Collection
 from foils.errors import DataError
-from foils.outcome import given
+from foils.outcome import given, likely, promote
 from foils.pairs import Pairs
 from foils.train.batches import Plan, PlannedBatches
 from foils.train.masks import PairTable, text_groups
@@ -83,6 +83,7 @@ class Examples:
         negatives: int = 4,
         positives: int = 1,
         found: int = 8,
+        likely_from: float = 0.5,
         queries: NDArray[np.uint32] | None = None,
         teacher: str = "",
     ) -> Examples:
@@ -95,6 +96,8 @@ class Examples:
             found: of those that a judge or the detector found, at most so many beside the known ones, the likeliest
                 first. In rows of their own they would crowd out other queries: rows that share a query never stand in
                 one batch, so batches of what few queries have in plenty are small. 0: rows of their own.
+            likely_from: what the recipe dropped as relevant counts as found from this probability on
+                (``foils.outcome.likely``); 1: only what it promoted.
             queries: rows of the queries to train on; null: all.
             teacher: a score column that the loss imitates.
 
@@ -102,6 +105,8 @@ class Examples:
             DataError: nothing is selected, or only one query is left.
         """
         chosen = pairs.queries if queries is None else queries
+        if likely_from < 1:
+            pairs = promote(pairs, likely(pairs, likely_from))
         lists = _positives(pairs, pl.Series("q", chosen, dtype=pl.UInt32), positives, found)
         if (several := len({q for q, _ in lists})) < 2:
             raise DataError(

@@ -168,6 +168,7 @@ def _prepare(run: Run, settings: Settings) -> _Parts:
         negatives=wanted,
         positives=settings.positives,
         found=settings.found,
+        likely_from=settings.likely,
         queries=kept,
         teacher=settings.teacher,
     )

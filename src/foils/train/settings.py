@@ -46,6 +46,8 @@ class Settings:
         positives: known ones per row; 1: a row for each.
         found: positives that a judge or the detector found, at most so many beside the known ones of a row; 0: rows of
             their own.
+        likely: what the recipe dropped as relevant counts as found from this probability on, by verdict and detector
+            together; 1: only what it promoted.
         length: tokens per text.
         layers: only the last so many layers learn; 0: all.
         lora: rank of LoRA adapters; 0: none.
@@ -78,6 +80,7 @@ class Settings:
     negatives: int | None = None
     positives: int = 1
     found: int = 8
+    likely: float = 0.5
     length: int | None = None
     layers: int | None = None
     lora: int = 0
@@ -121,7 +124,7 @@ class Settings:
         for name, value in (least | {"layers": 0, "evaluations": 0, "found": 0}).items():
             if (getattr(self, name) or 0) < value:
                 raise RecipeError(f"{name}={getattr(self, name)} is too small; at least {value}")
-        shares = {"holdout": self.holdout, "warmup": self.warmup, "threshold": self.threshold}
+        shares = {"holdout": self.holdout, "warmup": self.warmup, "threshold": self.threshold, "likely": self.likely}
         for name, share in shares.items():
             if not 0 <= share <= 1 or (name == "holdout" and share > 0.5):
                 raise RecipeError(f"{name}={share} is no share that works; holdout lies in [0, 0.5], others in [0, 1]")
