@@ -7,7 +7,8 @@ For each collection, labels, seed and fold: queries are split, near-duplicates t
 training queries and their known positives alone; one model is trained per method, from the same start, on batches of
 the same size, without two rows whose documents answer each other; nDCG@10 of the test queries is taken over the whole
 corpus against all labels, known and hidden. Baselines have sentence-transformers' MultipleNegativesRankingLoss; `foils`
-has the recipe `default` and the loss and masks of `foils train`; its detector never saw the collection.
+has the recipe `default` and the loss and masks of `foils train`; its detector never saw the collection. `foils, plain
+loss` has the same negatives with the baselines' loss.
 
 `foils + verdicts` is `foils` after judging: the grades in `verdicts/<collection>.tsv` (2 and 3 are relevant), those of
 training queries only, go the way of `foils judge`: marked, learnt from by the detector, selected again. Rows then hold
@@ -60,7 +61,8 @@ from pays_worlds import CACHE, CLOSED, JUDGED, OPEN, World, kept, mined, start, 
 
 NEGATIVES = 4
 OWN_ROWS = "verdicts, rows of their own"
-OURS = ("foils", "foils + verdicts", OWN_ROWS, "foils + truth")
+PLAIN = "foils, plain loss"
+OURS = (PLAIN, "foils", "foils + verdicts", OWN_ROWS, "foils + truth")
 
 
 def percpos(plan: Plan) -> Recipe:
@@ -130,7 +132,7 @@ def table_of(
 def judged(where: World, run: Run, method: str, verdicts: Path, engine: Local) -> tuple[Pairs, dict[str, Any]]:
     """Select again, with the verdicts on these queries or without any."""
     with_own_coefficients(where.collection.name)
-    if method == "foils":
+    if method in ("foils", PLAIN):
         return recut(run, Verdicts(), engine).pairs, {}
     recipe, judge = learning(run.recipe), reader(verdicts / f"{where.collection.name}.tsv")
     rows = np.flatnonzero(listed(judge, run.pairs) & ~run.pairs.frame["positive"].to_numpy()).astype(np.uint32)
@@ -182,11 +184,12 @@ def compute(cell: Cell, data: Path, verdicts: Path, engine: Local) -> dict[str, 
         beside = {"found": 0} if cell.method == OWN_ROWS else {}
         examples = Examples.of(pairs, negatives=wanted, queries=queries.astype(np.uint32), **beside)
         facts |= told(examples, where)
-        if cell.method not in (*OURS, "in-batch"):
+        ours = cell.method in OURS and cell.method != PLAIN
+        if not ours and cell.method != "in-batch":
             examples = squared(examples, cell.seed)
         # Mining may have changed it; on a busy machine threads that wait for each other take most of the time.
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-        train(learner, examples, ours=cell.method in OURS, how=cell.how, seed=cell.seed)
+        train(learner, examples, ours=ours, how=cell.how, seed=cell.seed)
     scores = test(learner, where, held)
     return cell.__dict__ | facts | {"seconds": round(time.monotonic() - begun, 1), "ndcg": scores}
 
@@ -212,7 +215,7 @@ def cells_of(args: argparse.Namespace) -> list[Cell]:
         for method in args.methods:
             if name in OPEN and method == "oracle":
                 continue
-            if method in OURS[1:] and not (args.verdicts / f"{name}.tsv").exists():
+            if method in OURS[2:] and not (args.verdicts / f"{name}.tsv").exists():
                 continue
             folds = 1 if name in OPEN else args.folds
             labels = ["1"] if name in OPEN else args.labels
