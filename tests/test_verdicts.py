@@ -1,5 +1,7 @@
 """Verdicts: kept in order, tied to the texts, humans before models."""
 
+import threading
+
 import numpy as np
 import polars as pl
 import pytest
@@ -92,3 +94,24 @@ def test_the_hash_of_texts_knows_where_one_ends():
     assert digest("ab", "c") != digest("a", "bc")
     pairs = table()
     assert keys(pairs, rows_of(pairs, (0, 1)))["texts"][0] == digest("what lights a room", "a lamp")
+
+
+def test_a_table_that_is_replaced_while_it_is_read_is_whole(tmp_path):
+    pairs, path, done = table(), tmp_path / "v.parquet", threading.Event()
+    one = Verdicts().add(pairs, rows_of(pairs, (0, 1)), [Verdict(1.0, "m")], "llm:m")
+    tables = [Verdicts(pl.concat([one.frame] * n)) for n in (1, 2000)]
+    tables[0].write(path)
+
+    def writing():
+        while not done.is_set():
+            for each in tables:
+                each.write(path)
+
+    writer = threading.Thread(target=writing)
+    writer.start()
+    try:
+        heights = {Verdicts.read(path).frame.height for _ in range(100)}
+    finally:
+        done.set()
+        writer.join()
+    assert heights <= {1, 2000}

@@ -60,7 +60,8 @@ class Verdicts:
         if not path.exists():
             return Verdicts()
         try:
-            return Verdicts(pl.read_parquet(path).select(pl.col(c).cast(t) for c, t in SCHEMA.items()))
+            # Read at once: by its name polars opens it twice, and a review may replace it in between.
+            return Verdicts(pl.read_parquet(path.read_bytes()).select(pl.col(c).cast(t) for c, t in SCHEMA.items()))
         except (OSError, pl.exceptions.PolarsError) as error:
             raise DataError(f"{path} holds no verdicts: {str(error).splitlines()[0]}") from error
 
