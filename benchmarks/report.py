@@ -6,6 +6,7 @@ Seconds and memory are those of ``foils report RUN`` in a process of its own, fr
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -73,7 +74,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = told.keep or Path(name) / "run"
         if not folder.exists():
-            wide(told.queries, told.sources, folder)
+            # In a process of its own: a child inherits the peak memory of the one that starts it.
+            maker = multiprocessing.get_context("spawn").Process(target=wide, args=(told.queries, told.sources, folder))
+            maker.start()
+            maker.join()
         rows = pl.scan_parquet(folder / "pairs.parquet").select(pl.len()).collect().item()
         print(machine.describe())
         print(f"- {rows:,} rows; threads of polars: {pl.thread_pool_size()}")
