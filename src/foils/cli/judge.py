@@ -9,7 +9,22 @@ from typing import Annotated, Any
 import typer
 
 from foils.cli.judges import JUDGES, Combine, made
-from foils.cli.options import Cache, Json, Quiet, RunArgument, engine, print_json, print_table, refuse, say
+from foils.cli.options import (
+    BaseUrl,
+    Cache,
+    Json,
+    KeyEnv,
+    Money,
+    PriceIn,
+    PriceOut,
+    Quiet,
+    RunArgument,
+    engine,
+    print_json,
+    print_table,
+    refuse,
+    say,
+)
 from foils.errors import RecipeError
 
 
@@ -38,11 +53,11 @@ def judge(
     combine: Annotated[
         Combine, typer.Option(help="Several judges: the first filters, both agree, or they vote.")
     ] = Combine.cascade,
-    base_url: Annotated[str, typer.Option(help="Of an OpenAI-compatible endpoint, up to /v1.")] = "",
-    key_env: Annotated[str, typer.Option(help="Environment variable with its key; empty: it wants none.")] = "",
-    price_in: Annotated[float | None, typer.Option(help="Per million tokens sent.")] = None,
-    price_out: Annotated[float | None, typer.Option(help="Per million tokens received.")] = None,
-    money: Annotated[float | None, typer.Option(help="Never spend more than this on this call.")] = None,
+    base_url: BaseUrl = "",
+    key_env: KeyEnv = "",
+    price_in: PriceIn = None,
+    price_out: PriceOut = None,
+    money: Money = None,
     family: Annotated[str, typer.Option(help="Of replayed verdicts: human, or a model's name.")] = "",
     complete: Annotated[bool, typer.Option("--complete", help="The replayed file names every relevant pair.")] = False,
     person: Annotated[str, typer.Option(help="Who fills in the sheet.")] = "",

@@ -11,7 +11,22 @@ import typer
 
 from foils.cli.judges import Combine, client
 from foils.cli.judges import made as made_judge
-from foils.cli.options import Cache, Json, Quiet, RunArgument, engine, print_json, print_table, refuse, say
+from foils.cli.options import (
+    BaseUrl,
+    Cache,
+    Json,
+    KeyEnv,
+    Money,
+    PriceIn,
+    PriceOut,
+    Quiet,
+    RunArgument,
+    engine,
+    print_json,
+    print_table,
+    refuse,
+    say,
+)
 from foils.errors import RecipeError
 
 JUDGES = ("llm", "llm-logprob", "cross-encoder", "answer")
@@ -55,11 +70,11 @@ def make(
     combine: Annotated[
         Combine, typer.Option(help="Several judges: the first filters, both agree, or they vote.")
     ] = Combine.cascade,
-    base_url: Annotated[str, typer.Option(help="Of an OpenAI-compatible endpoint, up to /v1.")] = "",
-    key_env: Annotated[str, typer.Option(help="Environment variable with its key; empty: it wants none.")] = "",
-    price_in: Annotated[float | None, typer.Option(help="Per million tokens sent.")] = None,
-    price_out: Annotated[float | None, typer.Option(help="Per million tokens received.")] = None,
-    money: Annotated[float | None, typer.Option(help="Never spend more than this on this call.")] = None,
+    base_url: BaseUrl = "",
+    key_env: KeyEnv = "",
+    price_in: PriceIn = None,
+    price_out: PriceOut = None,
+    money: Money = None,
     budget: Annotated[int, typer.Option(min=0, help="Texts to write and pairs to read or judge, in all.")] = 200,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what it would ask and cost; send nothing.")] = False,
     twins: Annotated[bool, typer.Option("--twins", help="Add the hard positives, too, as positives.")] = False,

@@ -17,6 +17,11 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stder
 Cache = Annotated[
     Path | None, typer.Option(envvar="FOILS_CACHE", help="Embedding cache; default: the user's cache folder.")
 ]
+BaseUrl = Annotated[str, typer.Option(help="Of an OpenAI-compatible endpoint, up to /v1.")]
+KeyEnv = Annotated[str, typer.Option(help="Environment variable with its key; empty: it wants none.")]
+PriceIn = Annotated[float | None, typer.Option(help="Per million tokens sent.")]
+PriceOut = Annotated[float | None, typer.Option(help="Per million tokens received.")]
+Money = Annotated[float | None, typer.Option(help="Never spend more than this on this call.")]
 
 
 def refuse(options: dict[str, Any], reason: str) -> None:

@@ -88,7 +88,8 @@ def supported(text: Text, sentence: Span, rule: str) -> Edit | None:
 
 
 @cache
-def _tagger() -> Any:
+def tagger() -> Any:
+    """The part-of-speech tagger of textblob, loaded once."""
     from textblob.en import tag
 
     with warnings.catch_warnings():
@@ -103,7 +104,7 @@ def verb(text: Text, sentence: Span) -> tuple[Word, str, str] | str:
     import lemminflect
 
     inside = text.within(sentence)
-    tags = [t for _, t in _tagger()(" ".join(w.text for w in inside), tokenize=False)]
+    tags = [t for _, t in tagger()(" ".join(w.text for w in inside), tokenize=False)]
     if len(tags) != len(inside):
         return "no verb"
     for number, (word, kind) in enumerate(zip(inside, tags, strict=True)):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from foils.make.dosupport import tagger
 from foils.make.edits import Edit, Span, like
 from foils.make.flip import exchange, fixed
 from foils.make.lexicon import words
@@ -92,7 +92,7 @@ class Tagged:
 def tagged(text: Text, sentence: Span) -> Tagged | None:
     """Word classes of a sentence by the tagger of textblob; None: it cut the words otherwise."""
     inside = text.within(sentence)
-    tags = tuple(t for _, t in _tagger()(" ".join(w.text for w in inside), tokenize=False))
+    tags = tuple(t for _, t in tagger()(" ".join(w.text for w in inside), tokenize=False))
     return Tagged(text, text.index(sentence.start), _mended(tags)) if len(tags) == len(inside) else None
 
 
@@ -108,17 +108,6 @@ def _mended(tags: tuple[str, ...]) -> tuple[str, ...]:
         elif tags[n] in ("VB", "VBN"):
             found[n] = "VBP" if tags[n] == "VB" else "VBD"
     return tuple(found)
-
-
-@cache
-def _tagger() -> Any:
-    from textblob.en import tag
-
-    with warnings.catch_warnings():
-        # textblob leaves the file of its word list open, which Python complains about when it is read.
-        warnings.simplefilter("ignore", ResourceWarning)
-        tag("word")
-    return tag
 
 
 def swaps(text: Text, sentence: Span) -> Iterator[Swap]:
