@@ -88,8 +88,9 @@ def cautious(pairs: Pairs) -> pl.Expr:
 def likely(pairs: Pairs, least: float = 0.5) -> pl.Expr:
     """True for what was dropped as relevant, and is so at least this likely by verdict and detector together.
 
-    Likely enough for a training row, not for a list of positives: about two thirds are right. Without a verdict only
-    once verdicts on five queries have taught the detector; before that its level is rough (docs/detector.md).
+    Likely enough for a training row, not for a list of positives: by the labels of four collections about half are
+    right (docs/pays.md). Without a verdict only once verdicts on five queries have taught the detector; before that its
+    level is rough (docs/detector.md).
 
     Args:
         pairs: the table.
