@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import polars as pl
@@ -12,7 +11,6 @@ import pytest
 
 import brains
 from chat_server import serving
-from foils import cli
 from foils.collection import Collection
 from foils.models.lsa import Lsa
 from foils.recipes import Plan, default
@@ -35,22 +33,8 @@ def run(mined, tmp_path) -> Path:
 
 
 @pytest.fixture
-def foils(monkeypatch, capsys, tmp_path):
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-
-    def call(*args) -> tuple[int, str, str]:
-        given = ["foils", *map(str, args), "--quiet", "--cache", str(tmp_path / "cache")]
-        monkeypatch.setattr(sys, "argv", given)
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return call
+def foils(inside, tmp_path):
+    return lambda *args: inside(*args, "--quiet", "--cache", tmp_path / "cache")
 
 
 def relevant(query, passage, place=0):

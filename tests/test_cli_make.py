@@ -1,12 +1,10 @@
 """foils make and foils methods make, as a user meets them: real processes, real exit codes."""
 
 import json
-import sys
 
 import pytest
 
 from chat_server import reply, serving
-from foils import cli
 from foils.make.operators import CLASSES, WRITERS
 from test_cli import ALMANAC, foils
 
@@ -65,25 +63,6 @@ def test_mistakes_get_one_sentence(run, args, message):
     assert done.returncode == 1
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
-
-
-@pytest.fixture
-def inside(monkeypatch, capsys, tmp_path):
-    """The command line in this process: code, stdout, stderr."""
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-
-    def call(*args):
-        monkeypatch.setattr(sys, "argv", ["foils", *map(str, args)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return call
 
 
 @pytest.mark.parametrize(

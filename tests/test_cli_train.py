@@ -13,7 +13,6 @@ import pytest
 import foils
 import tiny
 from foils import recipes
-from foils.cli import main
 from foils.models.lsa import Lsa
 from foils.recipes import Plan
 
@@ -37,23 +36,6 @@ def made(tmp_path_factory):
         foils.Collection.read(ALMANAC), recipes.naive(Plan((("lsa", Lsa()),), n=4, depth=30)), out=folder / "run"
     )
     return folder / "run", tiny.encoder(folder / "e"), tiny.reranker(folder / "r")
-
-
-@pytest.fixture
-def inside(monkeypatch, capsys):
-    """``foils train`` in this process, where loading torch anew for each mistake would take most of the time."""
-
-    def call(*args):
-        monkeypatch.setattr(sys, "argv", ["foils", "train", *map(str, args)])
-        handler = signal.getsignal(signal.SIGINT)
-        try:
-            with pytest.raises(SystemExit) as ended:
-                main()
-        finally:
-            signal.signal(signal.SIGINT, handler)
-        return ended.value.code, capsys.readouterr().err
-
-    return call
 
 
 def test_train_ends_with_scores_and_the_place_of_the_model(made, tmp_path):
@@ -129,7 +111,7 @@ def test_a_reranker_is_trained_as_one(made, tmp_path):
 )
 def test_mistakes_get_one_sentence_and_exit_code_1(made, inside, tmp_path, args, message):
     run, encoder, _ = made
-    code, err = inside(run, "--model", encoder, "-o", tmp_path / "m", *args)
+    code, _, err = inside("train", run, "--model", encoder, "-o", tmp_path / "m", *args)
     assert code == 1, err
     assert message in err
     assert len(err.strip().splitlines()) == 1
@@ -143,7 +125,7 @@ def test_models_and_runs_that_are_not_there(made, inside, tmp_path):
         ((run, "--model", tmp_path / "none"), "was not found"),
         ((run, "--model", reranker), "train it --as reranker"),
     ):
-        code, err = inside(*args, "-o", tmp_path / "m", "-q")
+        code, _, err = inside("train", *args, "-o", tmp_path / "m", "-q")
         assert code == 1
         assert message in err
         assert "Traceback" not in err

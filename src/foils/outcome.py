@@ -76,8 +76,8 @@ def belief(evidence: pl.Expr) -> pl.Expr:
 def cautious(pairs: Pairs) -> pl.Expr:
     """``p_relevant`` as a draw should read it: a model's "no" makes nothing safer than the detector finds it.
 
-    What a model clears would be the hardest there is, and up to a sixth of it is relevant: training does not gain from
-    it (docs/pays.md).
+    What a model clears would be the hardest there is, and of what it calls related but no answer 17 to
+    27 % is relevant: training does not gain from it (docs/pays.md).
     """
     p = pl.col("p_relevant").cast(pl.Float64)
     if "prob.detector" not in pairs.frame.columns:
