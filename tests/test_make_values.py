@@ -1,7 +1,10 @@
 """Numbers, units, years and months are found where they are, and nowhere else."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from foils.make import values
 from foils.make.dates import dates, years
 from foils.make.item import Item
 from foils.make.nearmiss import candidates, elsewhere, fresh, groups, plausible, sensible
@@ -124,3 +127,37 @@ def test_new_values_are_new_to_query_and_passage():
     new = fresh(item, five, "x")
     assert new is not None
     assert new not in {1, 2, 3, 4, 5, 6, 7}
+
+
+PIECES = [
+    *("at least", "more than", "the age of", "between 3 and", "as many as", "ca.", "about", "some", "~", "<", "≥", "$"),
+    *(
+        "weighs",
+        "US$",
+        "1,500",
+        "12",
+        "(12",
+        "-12",
+        "$5",
+        "~5",
+        "≥ 7",
+        "2.5",
+        "Three's",
+        "o'two",
+        "twenty-one",
+        ",",
+        "-",
+    ),
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=9).map(" ".join))
+def test_shortcuts_change_no_number(text):
+    """Places, bounds and estimates are what the whole patterns find, without looking everywhere."""
+    plain = [m.span() for m in values.NUMBER.finditer(text) if text[m.start() - 1 : m.start()] != "'"]
+    assert [m.span() for m in values._written(Text(text))] == plain
+    for number in quantities(Text(text)):
+        start, sign = number.span.start, number.sign in ("<", "≥")
+        searched = values.BOUND.search(text, max(0, start - 24), start)
+        assert number.bound >= (searched is not None) or sign
+        assert number.about == bool(values.ABOUT.search(text, max(0, start - 18), start))

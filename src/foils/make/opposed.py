@@ -89,7 +89,4 @@ def _two_dates(item: Item) -> bool:
 
 def _titled(item: Item, place: int) -> bool:
     """The word belongs to a title or a name in the passage."""
-    root = stem(item.question.words[place].low)
-    if root not in item.text.stemmed:
-        return False
-    return any(named(item.text, n) for n, w in enumerate(item.text.words) if stem(w.low) == root)
+    return any(named(item.text, n) for n in item.text.numbers(stem(item.question.words[place].low)))

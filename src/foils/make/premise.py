@@ -221,9 +221,7 @@ class QueryAntonym(Premise):
         if new is None and word.low not in opposed.events():
             return None
         negated = gate.negated(question, Span(0, len(item.query)))
-        wanted = stem(word.low)
-        there = enumerate(item.text.words) if wanted in item.text.stemmed else ()
-        said = [n for n, w in there if stem(w.low) == wanted and aligned(item, n, place)]
+        said = [n for n in item.text.numbers(stem(word.low)) if aligned(item, n, place)]
         if not said and not negated and (other := opposed.excluded(item, place)) is not None:
             return Change(exchange(question, place, other, self.name), gate.best(item)[0].start, word.low, other)
         if new is None or not said:
@@ -241,8 +239,7 @@ class QueryAntonym(Premise):
         return item.text.sentence(word.start), word.start
 
     def _held(self, item: Item, new: str) -> bool:
-        against = {stem(w) for w in new.split()}
-        return any(stem(w.low) in against for w in item.text.words)
+        return not item.text.stemmed.isdisjoint(map(stem, new.split()))
 
     def opposite(self, word: str) -> str | None:
         """From the lists of antonyms, affixal pairs, quantifiers and orders in time."""

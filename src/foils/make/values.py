@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
@@ -62,7 +63,9 @@ DIGITS = (
 )
 GLUED = r"(?<![\w.,:/^#'’])(?<![\w)][-–−—])\d+(?:\.\d+)?(?=(?:%|°C|°F|kg|mg|km|cm|mm|mL|ml|GB|MB|kW|MW|Hz|g|m)\b|%)"
 SPELT = "|".join(sorted((w for w in WORDS if w not in ("zero", "one")), key=len, reverse=True))
+SAID = frozenset([*WORDS, *(f"{w}{a}s" for w in WORDS for a in "'’")])
 DIGIT = re.compile(r"\d")
+RUN = re.compile(r"\d+")
 SCALE = re.compile(r"\s*(thousand|million|billion|trillion)\b", re.IGNORECASE)
 PERCENT = re.compile(r"\s?(?:%|per\s?cent\b|percent\b)")
 FOLLOWING = re.compile(r"[\s-]+([a-z]+)")
@@ -83,12 +86,19 @@ BOUND = re.compile(
     r"\s*[$£€]?\s*$",
     re.IGNORECASE,
 )
+BOUND_ENDS = frozenset([
+    "least", "most", "than", "to", "over", "under", "above", "below", "exceeding", "exceed", "exceeds", "of", "past",
+    "last", "first", "next", "previous", "another", "additional", "top", "as", "between", "and", "from", "within",
+    "until", "or", "not", "only", "nearly", "almost", "every", "per",
+])  # fmt: skip
 AFTER_BOUND = re.compile(
     rf"^\s*(?:[\w°%]+\s+)?(?:or (?:{COMPARED}|above|over)|and (?:over|older|above|under)|to (?:\d|"
     + SPELT
     + r")|±|\+)",
     re.IGNORECASE,
 )
+ABOUT_ENDS = frozenset(["about", "around", "approximately", "roughly", "some", "circa", "ca", "estimated"])
+PARTING = frozenset(".;:!?,()")
 ABOUT = re.compile(r"\b(?:about|around|approximately|roughly|some|circa|ca\.?|estimated|~|≈)\s*$", re.IGNORECASE)
 
 
@@ -178,16 +188,28 @@ def quantities(text: Text) -> tuple[Quantity, ...]:
     if DIGIT.search(raw) is None and text.vocabulary.isdisjoint(WORDS):
         return ()
     taken = [d.span for d in dates(text)]
-    found = (_quantity(text, m) for m in NUMBER.finditer(raw))
+    found = (_quantity(text, m) for m in _written(text))
     return tuple(q for q in found if q is not None and not any(q.span.meets(t) for t in taken))
+
+
+def _written(text: Text) -> Iterator[re.Match[str]]:
+    """Where numbers are written, in order; only looked for where digits or a number's name begin."""
+    places = [m.start() for m in RUN.finditer(text.raw)]
+    if not text.vocabulary.isdisjoint(SAID):
+        places = sorted({*places, *(w.start for w in text.words if w.low in SAID)})
+    end = 0
+    for place in places:
+        match = NUMBER.match(text.raw, place) if place >= end else None
+        if match is not None:
+            end = match.end()
+            yield match
 
 
 def _quantity(text: Text, match: re.Match[str]) -> Quantity | None:
     raw, span = text.raw, Span(match.start(), match.end())
     written = match[0]
     value = _value(written)
-    left = BEFORE.search(raw, max(0, span.start - 30), span.start)
-    before, currency = (left[1] or "").lower() if left else "", (left[2] or "") if left else ""
+    before, currency = _before(raw, span.start)
     after = SCALE.match(raw, span.end)
     scale = SCALES[after[1].lower()] if after else 1.0
     end = after.end() if after else span.end
@@ -206,7 +228,10 @@ def _quantity(text: Text, match: re.Match[str]) -> Quantity | None:
     if _is_year(written, raw, end, before, unit is not None or percent is not None or bool(currency)) and not label:
         return None
     heads = frozenset({units()[_spelling(unit[1])].dimension}) if unit else _heads(text, span, end, before)
-    bound = bool(BOUND.search(raw, max(0, span.start - 24), span.start)) or bool(AFTER_BOUND.match(raw[end : end + 24]))
+    # Most numbers stand behind a word that ends no bound: looking that up spares the search.
+    bound = (not before or before in BOUND_ENDS) and bool(BOUND.search(raw, max(0, span.start - 24), span.start))
+    bound = bound or bool(AFTER_BOUND.match(raw[end : end + 24]))
+    vague = not before or bool(currency) or before in ABOUT_ENDS
     return Quantity(
         span,
         written,
@@ -218,8 +243,18 @@ def _quantity(text: Text, match: re.Match[str]) -> Quantity | None:
         label,
         "%" if percent else currency.strip("~≈<>≤≥±"),
         bound or currency in ("<", ">", "≤", "≥", "±"),
-        bool(ABOUT.search(raw, max(0, span.start - 18), span.start)),
+        vague and bool(ABOUT.search(raw, max(0, span.start - 18), span.start)),
     )
+
+
+def _before(raw: str, place: int) -> tuple[str, str]:
+    """The word before a place in lower case, and the currency or sign between the two."""
+    window = raw[max(0, place - 30) : place]
+    last = window.split()[-1:]
+    if last and last[0].isalnum():
+        return last[0].lower(), ""
+    left = BEFORE.search(window)
+    return ((left[1] or "").lower(), left[2] or "") if left else ("", "")
 
 
 def _spelling(found: str) -> str:
@@ -235,12 +270,12 @@ def _value(written: str) -> float:
 def _heads(text: Text, span: Span, end: int, before: str) -> frozenset[str]:
     first = text.index(end)
     after = [w for w in text.words[first : first + 2] if w.start - end < 30 and w.low not in stop()]
-    near = [stem(w.low) for w in after if not re.search(r"[.;:!?,()]", text.raw[end : w.start])]
+    near = [stem(w.low) for w in after if PARTING.isdisjoint(text.raw[end : w.start])]
     return frozenset([*near, *([stem(before)] if before and before not in stop() else [])])
 
 
 def _is_year(written: str, raw: str, end: int, before: str, measured: bool) -> bool:
-    if measured or not re.fullmatch(r"1\d\d\d|20[0-4]\d", written):
+    if measured or len(written) != 4 or not re.fullmatch(r"1\d\d\d|20[0-4]\d", written):
         return False
     after = FOLLOWING.match(raw, end)
     if after is None:
