@@ -1,7 +1,7 @@
 """Does it pay? Train on the negatives of several recipes, test on queries that were held out.
 
     python benchmarks/pays.py [--collections cranfield cisi cacm npl] [--labels 1] [--seeds 0 1 2 3 4] [--folds 5]
-        [--methods NAME ...] [--how adapter] [--main "foils + verdicts"] --cells FILE [FILE ...]
+        [--methods NAME ...] [--how adapter] [--base minilm] [--main "foils + verdicts"] --cells FILE [FILE ...]
 
 For each collection, labels, seed and fold: queries are split, near-duplicates together; negatives are mined from the
 training queries and their known positives alone; one model is trained per method, from the same start, on batches of
@@ -15,7 +15,9 @@ training queries only, go the way of `foils judge`: marked, learnt from by the d
 beside the known positive what grade and detector together make likely; in `verdicts, rows of their own` each of those
 has a row. `foils + truth` has the hidden labels of the same pairs in place of the grades, as a person's: what a perfect
 judge would give. `--how adapter` learns a residual map of frozen vectors (seconds on a CPU), `--how layers` the last
-two layers of the model.
+two layers of the model. `--base wordllama` mines with and trains a weaker model (pays_bases.py says how to install it);
+splits, coefficients of the detector, verdicts and all settings stay those of MiniLM, which pairs with a verdict came
+from too.
 
 A cell is a line of the first file of `--cells`; the others are read only. What is there is not computed again, so a
 longer run continues a shorter one. The table on stdout is made of all cells of the settings asked for.
@@ -55,6 +57,7 @@ from foils.steps import Recipe
 from foils.train.examples import Examples
 from foils.verdicts import Verdicts
 from machine import describe
+from pays_bases import BASES
 from pays_table import table
 from pays_train import RATE, Adapter, Layers, squared, test, train
 from pays_worlds import CACHE, CLOSED, JUDGED, OPEN, World, kept, mined, start, with_own_coefficients, world
@@ -97,11 +100,17 @@ class Cell:
     fold: int
     method: str
     how: str
+    base: str = "minilm"
+
+    @property
+    def named(self) -> dict[str, Any]:
+        """Its fields as they stand in the file; the usual base is not named."""
+        return {k: v for k, v in self.__dict__.items() if (k, v) != ("base", "minilm")}
 
     @property
     def key(self) -> str:
         """What names it in the file."""
-        return json.dumps(self.__dict__, sort_keys=True)
+        return json.dumps(self.named, sort_keys=True)
 
 
 def table_of(
@@ -113,7 +122,7 @@ def table_of(
         return start(where, queries), {}
     depth = 30 * NEGATIVES if method == "oracle" else 100
     plan = Plan(
-        (("dense", kept()),),
+        (("dense", kept(cell.base)),),
         n=depth if method == "oracle" else NEGATIVES,
         # Nothing else is drawn at random.
         seed=0 if method in OURS else cell.seed,
@@ -174,13 +183,16 @@ def keys(pairs: Pairs) -> NDArray[np.int64]:
 def compute(cell: Cell, data: Path, verdicts: Path, engine: Local) -> dict[str, Any]:
     """Mine, train, test."""
     begun, where = time.monotonic(), world(data, cell.collection, cell.labels)
-    vectors = [kept().vectors(where.collection, role, None, engine) for role in ("query", "document")]
-    queries, held = where.split(vectors[0], cell.folds, cell.fold, cell.seed)
+    vectors = [kept(cell.base).vectors(where.collection, role, None, engine) for role in ("query", "document")]
+    # Every base is tested on the same splits.
+    alike = kept("minilm").vectors(where.collection, "query", None, engine)
+    queries, held = where.split(alike, cell.folds, cell.fold, cell.seed)
     learner = Adapter(*map(torch.from_numpy, vectors)) if cell.how == "adapter" else Layers(where)
     facts: dict[str, Any] = {}
     if cell.method != "zero-shot":
         pairs, facts = table_of(where, cell, queries, verdicts, engine)
-        wanted = 0 if cell.method == "in-batch" else NEGATIVES
+        # Where nothing is safe enough, the rows of `foils` have the batch's other documents alone.
+        wanted = 0 if cell.method == "in-batch" or not pairs.negatives().height else NEGATIVES
         beside = {"found": 0} if cell.method == OWN_ROWS else {}
         examples = Examples.of(pairs, negatives=wanted, queries=queries.astype(np.uint32), **beside)
         facts |= told(examples, where)
@@ -191,7 +203,7 @@ def compute(cell: Cell, data: Path, verdicts: Path, engine: Local) -> dict[str, 
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
         train(learner, examples, ours=ours, how=cell.how, seed=cell.seed)
     scores = test(learner, where, held)
-    return cell.__dict__ | facts | {"seconds": round(time.monotonic() - begun, 1), "ndcg": scores}
+    return cell.named | facts | {"seconds": round(time.monotonic() - begun, 1), "ndcg": scores}
 
 
 def told(examples: Examples, where: World) -> dict[str, float]:
@@ -220,7 +232,7 @@ def cells_of(args: argparse.Namespace) -> list[Cell]:
             folds = 1 if name in OPEN else args.folds
             labels = ["1"] if name in OPEN else args.labels
             cells += [
-                Cell(name, label, seed, folds, fold, method, args.how)
+                Cell(name, label, seed, folds, fold, method, args.how, args.base)
                 for seed in args.seeds
                 for label in labels
                 for fold in range(folds)
@@ -237,7 +249,7 @@ def read(files: list[Path]) -> dict[str, dict[str, Any]]:
     for path in files:
         for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
             found = json.loads(line)
-            done[Cell(**{k: found[k] for k in Cell.__dataclass_fields__}).key] = found
+            done[Cell(**{k: found[k] for k in Cell.__dataclass_fields__ if k in found}).key] = found
     return done
 
 
@@ -251,12 +263,15 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--how", choices=list(RATE), default="adapter")
+    parser.add_argument("--base", choices=BASES, default="minilm", help="the model that mines and learns")
     parser.add_argument("--main", default="", help="compared with all others; default: the last of ours that is there")
     parser.add_argument("--together", action="store_true", help="average each query over all labels, as over seeds")
     parser.add_argument("--cells", type=Path, nargs="+", default=[Path("pays.jsonl")])
     parser.add_argument("--verdicts", type=Path, default=Path(__file__).parent / "verdicts")
     parser.add_argument("--only-table", action="store_true", help="of the cells that are there")
     args = parser.parse_args()
+    if args.how == "layers" and args.base != "minilm":
+        parser.error("--how layers needs a model with layers; --base minilm has some")
     wanted, done = cells_of(args), read(args.cells)
     engine = Local(cache=CACHE)
     for number, cell in enumerate(wanted, 1):
@@ -270,7 +285,7 @@ def main() -> None:
     there = [m for m in METHODS if any(c["method"] == m for c in cells)]
     main_one = args.main or next((m for m in ("foils + verdicts", "foils") if m in there), there[-1])
     shown = table(cells, there, main_one, args.together)
-    print(f"{describe()}\n\nseeds {args.seeds}, {args.folds} folds, {args.how}\n\n{shown}")
+    print(f"{describe()}\n\nseeds {args.seeds}, {args.folds} folds, {args.how}, {args.base}\n\n{shown}")
 
 
 if __name__ == "__main__":

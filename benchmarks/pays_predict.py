@@ -60,7 +60,7 @@ def described(where: World, chosen: Pairs, background: Pairs, engine: Local) -> 
     taken = plain.frame["rank.set"].is_not_null()
     pairs = replace(plain, frame=plain.frame.drop("rank.set"))
     pairs = pairs.with_column("bm25.bm25", Bm25().fill(pairs, engine))
-    lead = kept()
+    lead = kept("minilm")
     evidence = (PositiveSimilarity(lead), PositiveWords(), NeighbourAgreement(lead), Specificity(lead), Detect())
     for step in (Similarity(encoder=lead, name="dense"), *evidence):
         pairs = step(pairs, engine)
@@ -76,7 +76,7 @@ def sets(name: str, data: Path, engine: Local) -> dict[str, dict[str, float]]:
     where = world(data, name, "1")
     queries = np.unique(where.collection.positives["query"].to_numpy()).astype(np.int64)
     with_own_coefficients(name)
-    default = Plan((("dense", kept()),), n=NEGATIVES)
+    default = Plan((("dense", kept("minilm")),), n=NEGATIVES)
     background = mined(where, recipes.default, default, engine).run.pairs
     found = {}
     for method in METHODS:
@@ -131,7 +131,7 @@ def main() -> None:
     cells = [
         c
         for c in read(args.cells).values()
-        if (c["labels"], c["folds"], c["how"]) == ("1", args.folds, "adapter")
+        if (c["labels"], c["folds"], c["how"], c.get("base")) == ("1", args.folds, "adapter", None)
         and c["seed"] in args.seeds
         and c["method"] in wanted
         and c["collection"] in args.collections

@@ -186,7 +186,7 @@ def main() -> None:
     engine = Local(cache=CACHE)
     for name in args.collections:
         where = world(args.data, name, "1")
-        run = mined(where, recipes.default, Plan((("dense", kept()),), n=4), engine).run
+        run = mined(where, recipes.default, Plan((("dense", kept("minilm")),), n=4), engine).run
         budget = min(args.budget, PER_QUERY * where.collection.positives["query"].n_unique())
         rows, active = chosen(run, engine, budget)
         table = sheet(run, rows)

@@ -86,7 +86,18 @@ def table(cells: list[dict[str, Any]], methods: list[str], main: str, together: 
     least = max((a.detectable for a in averaged.values()), default=0.0)
     counts = ", ".join(f"{w} {systems[main].filter(pl.col('world') == w).height}" for w in worlds)
     lines += ["", f"test queries: {counts}; found in 80 % of repetitions: differences of the mean up to {least:.4f}"]
-    return "\n".join(lines)
+    return "\n".join(lines + _short(cells, methods))
+
+
+def _short(cells: list[dict[str, Any]], methods: list[str]) -> list[str]:
+    """A line for every method that did not always have as many negatives as the others."""
+    rows = {m: [c.get("per_row", 0.0) for c in cells if c["method"] == m] for m in methods}
+    most = max((n for found in rows.values() for n in found), default=0.0)
+    return [
+        f"{m}: {np.mean(found):.2f} negatives a row, none in {found.count(0.0)} of {len(found)} trainings"
+        for m, found in rows.items()
+        if found and max(found) > 0 and min(found) < most
+    ]
 
 
 def _differences(one: pl.DataFrame, other: pl.DataFrame, worlds: list[str]) -> list[Floats]:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 import foils.detect
 import train_detector
-from false_negatives import minilm, pairs_of
+from false_negatives import pairs_of
 from foils.collection import Collection, build
 from foils.detect.shipped import Shipped, parse
 from foils.engine import Local
@@ -32,6 +32,7 @@ from foils.recipes import Plan
 from foils.run import Run, mine
 from foils.steps import Recipe
 from foils.train.masks import text_groups
+from pays_bases import folder_of
 from pools import elsewhere
 
 Ints = NDArray[np.int64]
@@ -132,15 +133,10 @@ class World:
         return asked[of_query != fold], asked[of_query == fold]
 
 
-def encoder() -> SentenceEncoder:
-    """MiniLM in float32."""
-    return SentenceEncoder(model=minilm(), precision="float32")
-
-
 @cache
-def kept() -> Kept:
-    """One for the process."""
-    return Kept(encoder())
+def kept(base: str) -> Kept:
+    """A base model in float32, once for the process."""
+    return Kept(SentenceEncoder(model=folder_of(base, CACHE / "pays"), precision="float32"))
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -30,16 +31,17 @@ NAMELESS = ("mlquestions", "trecdl19")
 # The dev part of SQuAD 2.0 as one JSON file: answers are known there, and it is in none of the folders of data.
 SQUAD = Path(os.environ.get("FOILS_SQUAD", "squad2_dev.json"))
 ALMANAC = Path(__file__).parent.parent / "examples" / "almanac"
+# Questions and claims written about passages that hold what the rare operators change; see ``_written``.
+WRITTEN = Path(__file__).parent / "written"
 LISTS = ("antonyms", "affixal")
 SPLITS = ("train", "dev", "test")
 
 
 def items(name: str, most: int = 0) -> list[Item]:
     """Every query with every known positive, of all splits; ``most`` keeps the first ones in the order of a hash."""
-    if name == "squad2_dev":
-        return _squad()
-    if (DATA / "probes" / f"{name}.jsonl").is_file():
-        return _probes(name)
+    apart = _apart(name)
+    if apart is not None:
+        return apart
     found: dict[tuple[str, str], Item] = {}
     supporting = _supported(name)
     pool = None
@@ -71,6 +73,15 @@ def items(name: str, most: int = 0) -> list[Item]:
     return ordered[:most] if most else ordered
 
 
+def _apart(name: str) -> list[Item] | None:
+    """What is no collection: SQuAD, written queries, probe sets; null for a collection."""
+    if name == "squad2_dev":
+        return _squad()
+    if name in written():
+        return _written(name)
+    return _probes(name) if (DATA / "probes" / f"{name}.jsonl").is_file() else None
+
+
 def _read(name: str, split: str) -> Collection:
     """A collection; ``xquad_en``: the English part of xquad_multi."""
     if name == "almanac":
@@ -93,6 +104,45 @@ def _probes(name: str) -> list[Item]:
         found.setdefault((query, text), Item(query, text, known, language="en", place=(len(found), len(found))))
     pool = Pool.build(list(dict.fromkeys(text for _, text in found)))
     return [replace(item, pool=pool) for item in found.values()]
+
+
+def written() -> tuple[str, ...]:
+    """The names of the files of written queries: ``written-unit`` and so on."""
+    return tuple(f"written-{path.stem}" for path in sorted(WRITTEN.glob("*.jsonl")))
+
+
+def _written(name: str) -> list[Item]:
+    """Queries of ``written/OPERATOR.jsonl``, each with the stretch of a document that it was written about.
+
+    A language model wrote them: it saw the passage and the number, word or clause to ask about, not the operators. A
+    line has id, query, answer (null: none), collection, doc (its id there), start, end (in the text of the document)
+    and hash (of the stretch, so that another edition of the collection shows).
+    """
+    lines = (WRITTEN / f"{name.removeprefix('written-')}.jsonl").read_text(encoding="utf-8").splitlines()
+    asked = [json.loads(line) for line in lines]
+    texts: dict[tuple[str, str], str] = {}
+    for collection in {a["collection"] for a in asked}:
+        wanted = {a["doc"] for a in asked if a["collection"] == collection}
+        with (DATA / collection / "corpus.jsonl").open(encoding="utf-8") as corpus:
+            for line in corpus:
+                document = json.loads(line)
+                if document["_id"] in wanted:
+                    texts[collection, document["_id"]] = document["text"]
+    found = []
+    for number, a in enumerate(asked):
+        text = texts[a["collection"], a["doc"]][a["start"] : a["end"]]
+        if stamp(text) != a["hash"]:
+            raise SystemExit(
+                f"{a['id']} of {name}: the text of {a['doc']} in {a['collection']} is not that of its query"
+            )
+        answer = a["answer"] if a["answer"] and a["answer"].lower() in text.lower() else None
+        found.append(Item(a["query"], text, answer, language="en", place=(number, number)))
+    return found
+
+
+def stamp(text: str) -> str:
+    """A short hash of a passage."""
+    return hashlib.blake2b(text.encode("utf-8"), digest_size=8).hexdigest()
 
 
 def _squad() -> list[Item]:

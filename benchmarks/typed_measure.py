@@ -1,6 +1,6 @@
 """How many typed negatives are made, how fast, and do they give themselves away?
 
-    python benchmarks/typed_measure.py [--collections medquad wikiqa scifact nq_mini] [--all]
+    python benchmarks/typed_measure.py [--collections medquad wikiqa scifact nq_mini] [--all] [--also OPERATOR ...]
 
 Every query with every known positive of all splits, no answers given. Yield: of the queries that carry (or ask for) a
 number, date, negation, unit or listed antonym, the share with at least one negative that passed gate, structure and
@@ -43,13 +43,15 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--collections", nargs="+", default=NAMES)
     parser.add_argument("--all", action="store_true", help="operators that are off by default, too")
+    parser.add_argument("--also", nargs="*", default=(), help="these of them")
     options = parser.parse_args()
     print(describe())
     head = "collection | queries that carry one | with a negative | of all queries | AUC documents | AUC queries"
     print(f"\n| {head} | passages/s | with tagger |\n|---|---|---|---|---|---|---|---|")
     for name in options.collections:
         every = items(name)
-        chosen = [o for o in operators(0.0 if options.all else None) if not o.missing()]
+        on = {o.name for o in operators(None)} | set(options.also)
+        chosen = [o for o in operators(0.0) if not o.missing() and (options.all or o.name in on)]
         cases, tally = make(every, chosen)
         asked = {i.query for i in every}
         carrying = {q for q in asked if carries(q)}

@@ -31,7 +31,7 @@ HEAD = (
     "# still: the operators of today make the same text; fresh: nobody had looked at the query. -: not known, not read."
 )
 # The last sample per operator is the one that its present gates were read on; earlier ones are history.
-SAMPLES = ("seventh", "sixth")
+SAMPLES = ("ninth", "eighth", "seventh", "sixth")
 NAMES = {"n": "right", "y": "wrong", "?": "unsure"}
 FILES = ("shown", "shown2", "blind")
 ENOUGH = 30
@@ -168,7 +168,7 @@ def present(every: Sequence[Row], operator: str) -> list[Row]:
 
 
 def tables(every: Sequence[Row]) -> None:
-    """What decides; the sixth sample before and after its operators were tightened."""
+    """What decides; the earlier samples of operators that were tightened, before and after."""
     needed = {name: entry.needed for name, entry in safety().items()}
     listed = [cls.name for cls in CLASSES if cls.name in needed]
     head = "| operator | reading 1 | reading 2 | agree | edit hidden | read | no positive |"
@@ -178,16 +178,21 @@ def tables(every: Sequence[Row]) -> None:
         found = present(every, name)
         right, read = lower(found)
         on = read >= ENOUGH and right / read >= needed[name]
-        if found and found[0].sample == SAMPLES[0]:
+        if found and found[0].sample in SAMPLES[:-1]:
             changed.append(name)
         print(f"| `{name}` | {' | '.join(cells(found))} | {needed[name]:.2f} | {'on' if on else 'off'} |")
     print(f"\n{head} sample |\n" + "|---" * 8 + "|")
     for name in changed:
-        before = [r for r in every if r.operator == name and r.sample == SAMPLES[1]]
-        after = [r for r in before if r.still == "yes"]
-        print(f"| `{name}` | {' | '.join(cells(before))} | before tightening |")
-        print(f"| | {' | '.join(cells(after))} | after tightening (same items) |")
-        print(f"| | {' | '.join(cells(present(every, name)))} | after tightening (fresh) |")
+        first = f"`{name}`"
+        for sample in reversed(SAMPLES):
+            drawn = [r for r in every if r.operator == name and r.sample == sample]
+            if not drawn:
+                continue
+            print(f"| {first} | {' | '.join(cells(drawn))} | {sample}, as drawn |")
+            first = ""
+            if any(r.still == "no" for r in drawn):
+                made = [r for r in drawn if r.still == "yes"]
+                print(f"| | {' | '.join(cells(made))} | {sample}, those that are still made |")
 
 
 def main() -> None:

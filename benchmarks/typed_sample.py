@@ -1,17 +1,18 @@
 """Typed negatives to read, per operator: those behind docs/safety.md.
 
-    python benchmarks/typed_sample.py -o FOLDER [--each 100] [--seed 1] [--skip KEY ...] [--seen FILE ...]
+    python benchmarks/typed_sample.py -o FOLDER [--each 100] [--seed 1] [--skip KEY ...] [--seen FILE ...] [--apart]
 
-Draws from the four collections of ``typed_measure.py`` and from those that hold the rarer sites (``MORE``), the
-collections in turn: at most one negative per query, at most a third of an operator's sample with the same first
-three words. Queries that were read before for an operator (``--skip``: earlier ``key.tsv`` files) are left out, as are
-those looked at while gates were changed (``--seen``: a query per line, or operator, tab, query); operators named in
-``--fill`` take looked-at queries once the others are used up, and ``key.tsv`` says so.
+Draws from the four collections of ``typed_measure.py``, from those that hold the rarer sites (``MORE``) and from the
+queries written for the rarest (``written/``), the collections in turn: at most one negative per query, at most a third
+of an operator's sample with the same first three words. Queries that were read before for an operator (``--skip``:
+earlier ``key.tsv`` files) are left out, as are those looked at while gates were changed (``--seen``: a query per line,
+or operator, tab, query); operators named in ``--fill`` take looked-at queries once the others are used up, and
+``key.tsv`` says so.
 
-Writes ``PART_A.tsv`` and so on (id, operator, query, answer, passage, changed, hidden) in mixed order,
-``PART_A.hidden.tsv`` (id, query, answer, text) for a reader who must not see the edit, and ``key.tsv`` (id, operator,
-collection, fresh, query). Passages of more than 1,500 characters are cut to the sentences around the edit and those
-that hold most of the query.
+Writes ``PART_A.tsv`` and so on (id, operator, query, answer, passage, changed, hidden) in mixed order (``--apart``: one
+part per operator), ``PART_A.hidden.tsv`` (id, query, answer, text) for a reader who must not see the edit, and
+``key.tsv`` (id, operator, collection, fresh, query). Passages of more than 1,500 characters are cut to the sentences
+around the edit and those that hold most of the query.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ from typing import NamedTuple
 from foils.make.edits import Edit, Span
 from foils.make.item import Item, Made
 from foils.make.operators import CLASSES, make
-from typed_items import MORE, NAMES, items
+from typed_items import MORE, NAMES, items, written
 
 WHOLE = 1500
 BEST = 2
 PER_FILE = 100
-LEFT_OUT = ("role-swap", "insert-do-not")
+LEFT_OUT = ("role-swap",)
 
 
 class Case(NamedTuple):
@@ -157,16 +158,20 @@ def rows(path: Path) -> set[tuple[str, str]]:
     return {(cells[0] if len(cells) > 1 else "", cells[-1]) for cells in lines}
 
 
-def write(folder: Path, picked: dict[str, list[Case]], seed: int) -> None:
-    """The files to read and the key."""
-    cases = [case for operator in picked.values() for case in operator]
-    random.Random(seed).shuffle(cases)
+def write(folder: Path, picked: dict[str, list[Case]], seed: int, apart: bool) -> None:
+    """The files to read and the key; ``apart``: a part per operator, in the order of their names."""
+    parts = [list(cases) for cases in picked.values()] if apart else [[c for cases in picked.values() for c in cases]]
+    for cases in parts:
+        random.Random(seed).shuffle(cases)
+    if not apart:
+        parts = [parts[0][first : first + PER_FILE] for first in range(0, len(parts[0]), PER_FILE)]
     key = ["id\toperator\tcollection\tfresh\tquery"]
-    for first in range(0, len(cases), PER_FILE):
-        part = chr(ord("A") + first // PER_FILE)
+    first = 0
+    for letter, cases in enumerate(parts):
+        part = chr(ord("A") + letter)
         seen = ["id\toperator\tquery\tanswer\tpassage\tchanged\thidden"]
         hidden = ["id\tquery\tanswer\ttext"]
-        for number, case in enumerate(cases[first : first + PER_FILE], first + 1):
+        for number, case in enumerate(cases, first + 1):
             item, made = case.item, case.made
             query, passage, changed = shown(item, made, marked=True)
             blind = shown(item, made, marked=False)[2]
@@ -175,6 +180,7 @@ def write(folder: Path, picked: dict[str, list[Case]], seed: int) -> None:
             asked, text = (blind, passage) if made.side == "query" else (query, blind)
             hidden.append("\t".join((name, asked, answer, text)))
             key.append("\t".join((name, made.operator, case.collection, "yes" if case.fresh else "no", query)))
+        first += len(cases)
         (folder / f"PART_{part}.tsv").write_text("\n".join(seen) + "\n", encoding="utf-8")
         (folder / f"PART_{part}.hidden.tsv").write_text("\n".join(hidden) + "\n", encoding="utf-8")
     (folder / "key.tsv").write_text("\n".join(key) + "\n", encoding="utf-8")
@@ -184,20 +190,21 @@ def main() -> None:
     """Write the files."""
     parser = argparse.ArgumentParser()
     parser.add_argument("-o", "--out", type=Path, required=True)
-    parser.add_argument("--collections", nargs="+", default=(*NAMES, *MORE))
+    parser.add_argument("--collections", nargs="+", default=(*NAMES, *MORE, *written()))
     parser.add_argument("--operators", nargs="*", default=(), help="only these")
     parser.add_argument("--skip", type=Path, nargs="*", default=())
     parser.add_argument("--seen", type=Path, nargs="*", default=())
     parser.add_argument("--fill", nargs="*", default=())
     parser.add_argument("--each", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--apart", action="store_true", help="a part per operator")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     skip = {pair for path in options.skip for pair in rows(path)}
     seen = {pair for path in options.seen for pair in rows(path)}
     cases = found(options.collections, options.operators, skip, seen)
     picked = draw(cases, options.each, options.seed, options.fill)
-    write(options.out, picked, options.seed)
+    write(options.out, picked, options.seed, options.apart)
     for operator, taken in picked.items():
         per = Counter(c.collection for c in taken)
         print(f"{operator}: {len(taken)}, fresh {sum(c.fresh for c in taken)}, {dict(per)}")

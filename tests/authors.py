@@ -14,6 +14,8 @@ KINDS = {
     "one party does something": "swap-roles",
     "Write it again in other words": "paraphrase",
     "Answer the query from the passage alone": "read",
+    "Turn one thing that the passage says round": "asked",
+    "Find two things in the passage": "asked-swap",
 }
 
 
@@ -77,3 +79,45 @@ def judged(relevant):
         return reply(json.dumps({"quote": words if yes else "", "grade": 3 if yes else 0}))
 
     return script
+
+
+def paired(answers=None, reads=None):
+    """A model that writes two-sided pairs about the passages of ``test_pairing.harbours``, reads them and judges.
+
+    ``answers(query, passage)`` says what the judge believes, ``reads`` what the reader finds; null: the truth.
+    """
+
+    def script(request, nth=0):
+        what, found = kind(request), dict(blocks(request["messages"][-1]["content"]))
+        passage = found["passage"]
+        if what in ("asked", "asked-swap"):
+            return reply(json.dumps(sides(what, passage)))
+        if what == "read":
+            yes = (reads or holds)(found["query"], passage)
+            return reply(json.dumps({"answer": " ".join(passage.split()[:3]) if yes else ""}))
+        yes = (answers or holds)(found["query"], passage)
+        return reply(json.dumps({"quote": " ".join(passage.split()[:6]) if yes else "", "grade": 3 if yes else 0}))
+
+    return script
+
+
+def sides(what, passage):
+    """What a careful model writes about a harbour."""
+    town, year = re.search(r"harbour of (\w+)", passage)[1], re.search(r"in (\d+)\.", passage)[1]
+    if what == "asked":
+        old, new = f"was closed to ships in {year}", f"went on receiving ships after {year}"
+        one, two = f"since when can no vessel call at {town}", f"Which port kept its traffic when {year} was over?"
+        return {"edits": [{"old": old, "new": new}], "q1": one, "q2": two}
+    return {
+        "a": f"In {town} the baker sold the red boat to the miller.",
+        "b": f"In {town} the miller sold the red boat to the baker.",
+        "a2": f"Who in {town} got a boat from the baker?",
+        "b2": f"Who in {town} got a boat from the miller?",
+    }
+
+
+def holds(query, passage):
+    """The truth about a harbour, as ``sides`` asks for it."""
+    if "boat" in query:
+        return ("the baker sold" in passage) == ("from the baker" in query)
+    return ("was closed" in passage) == ("no vessel" in query)

@@ -4,9 +4,14 @@ import json
 
 import pytest
 
+import authors
 from chat_server import reply, serving
+from foils import recipes
+from foils.make.counter import AUTHORS
 from foils.make.operators import CLASSES, WRITERS
+from foils.run import mine
 from test_cli import ALMANAC, foils
+from test_pairing import harbours
 
 
 @pytest.fixture(scope="module")
@@ -15,6 +20,12 @@ def run(tmp_path_factory):
     done = foils("mine", ALMANAC, "-o", folder, "--recipe", "naive", "--quiet")
     assert done.returncode == 0, done.stderr
     return folder
+
+
+@pytest.fixture
+def harbour(tmp_path):
+    mine(harbours(), recipes.naive, negatives=4, out=tmp_path / "harbour")
+    return tmp_path / "harbour"
 
 
 def test_make_prints_what_was_made_and_why_nothing_was(run, tmp_path):
@@ -80,6 +91,17 @@ def test_mistakes_get_one_sentence(run, args, message):
         (("--kinds", "graded", "--llm", "m", "--base-url", "http://x/v1", "--key-env", "FOILS_NONE"), "FOILS_NONE"),
         (("--kinds", "graded", "--safety", "0.9"), "nobody has read what graded makes"),
         (("--kinds", "paraphrase"), "name one of them"),
+        (("--kinds", "asked"), "add --two-sided N"),
+        (("--two-sided", "5", "--kinds", "asked"), "give --llm MODEL and --base-url"),
+        (("--two-sided", "5", "--kinds", "asked,negate"), "not both in one call"),
+        (("--two-sided", "5", "--kinds", "year"), "no two-sided pair is called"),
+        (("--two-sided", "5", "--llm", "m", "--base-url", "http://127.0.0.1:1/v1"), "no kind that it writes"),
+        (("--two-sided", "5", "-o", "elsewhere"), "--out: is for negatives that go into the run"),
+        (("--two-sided", "5", "--quota", "0.3"), "--quota: is for negatives"),
+        (("--two-sided", "5", "--side", "both"), "--side: is for negatives"),
+        (("--two-sided", "5", "--safety", "0"), "--safety: is for negatives"),
+        (("--two-sided", "5", "--nli", "m"), "--nli: is for negatives"),
+        (("--two-sided", "5", "--twins"), "--twins: is for negatives"),
     ],
 )
 def test_what_a_model_needs_is_said_in_one_sentence_before_anybody_is_asked(run, inside, args, message):
@@ -126,14 +148,49 @@ def test_a_model_writes_at_an_endpoint_after_a_plan(run, tmp_path, inside):
     assert '"kind":"generated"' in (tmp_path / "x.jsonl").read_text()
 
 
+def test_two_sided_pairs_by_rule_lie_beside_the_run(harbour, inside):
+    before = {p.name: p.read_bytes() for p in harbour.iterdir() if p.is_file()}
+    code, out, err = inside("make", harbour, "--two-sided", 50, "--kinds", "negate,number")
+    assert code == 0, err
+    assert "12 two-sided pairs of 50 asked for, from 12 documents" in out
+    assert f"Read {harbour}/both.jsonl" in out
+    assert "nothing was done" in inside("make", harbour, "--two-sided", 50, "--kinds", "negate,number")[2]
+    assert {n: (harbour / n).read_bytes() for n in before} == before
+    code, out, _ = inside("make", harbour, "--two-sided", 3, "--json", "--quiet")
+    told = json.loads(out)
+    assert (told["pairs"], told["asked_for"], told["again"]) == (3, 3, False)
+    assert len((harbour / "both.jsonl").read_text().splitlines()) == 3
+
+
+def test_two_sided_pairs_of_a_model_after_a_plan(harbour, tmp_path, inside):
+    pytest.importorskip("httpx")
+    with serving(authors.paired(lambda q, p: authors.holds(q, p) or "Lund" in p)) as server:
+        args = ["make", harbour, "--two-sided", 12, "--kinds", "asked", "--llm", "m", "--base-url", server.url]
+        checked = [*args, "--judge", "llm:strict", "--cache", tmp_path / "cache"]
+        _, out, _ = inside(*checked, "--dry-run", "--json")
+        told = json.loads(out)
+        assert (told["write"]["calls"], told["judge"]["calls"], told["all"]["calls"]) == (12, 48, 60)
+        assert server.requests == []
+        code, out, err = inside(*checked)
+        assert code == 0, err
+        assert "11 two-sided pairs of 12 asked for" in out
+        assert "1 L4: the other passage answers, too" in " ".join(out.split())
+        assert len(server.requests) == 60
+        assert "nothing was done" in inside(*checked)[2]
+        assert "nobody checks which passage answers" in inside(*args, "--cache", tmp_path / "cache")[2]
+        assert len(server.requests) == 60
+    record = json.loads((harbour / "both.jsonl").read_text().splitlines()[0])
+    assert (record["operator"], record["form"], record["model"], record["checks"]) == ("asked", "asked", "m", [])
+
+
 def test_methods_make_tells_what_runs_here():
     done = foils("methods", "make")
     assert done.returncode == 0
-    everything = (*CLASSES, *WRITERS)
+    everything = (*CLASSES, *WRITERS, *AUTHORS)
     assert all(cls.name in done.stdout for cls in everything)
     rows = json.loads(foils("methods", "make", "--json").stdout)
     assert [r["name"] for r in rows] == [cls.name for cls in everything]
-    assert {r["missing"] for r in rows if r["name"] in {cls.name for cls in WRITERS}} == {
+    assert {r["missing"] for r in rows if r["name"] in {cls.name for cls in (*WRITERS, *AUTHORS)}} == {
         "endpoint: --llm MODEL --base-url URL, a chat model behind an OpenAI-compatible endpoint"
     }
     assert "endpoint is unlocked by: --llm MODEL --base-url URL" in done.stdout

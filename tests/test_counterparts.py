@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
+import pytest
 
 from foils.collection import Collection
-from foils.counterparts import add_both
+from foils.counterparts import FILE, add_both, belong, name, read, write
+from foils.errors import DataError
 from foils.made import strip
+from foils.make.item import Check, Written
 from foils.make.twosided import Counterparts, both_ways
 from foils.pairs import Pairs
 from foils.train.examples import Examples
@@ -54,3 +59,55 @@ def test_they_are_trained_on_as_partners_and_taken_out_again():
 def test_nothing_found_changes_nothing():
     pairs = table()
     assert add_both(pairs, []) is pairs
+
+
+def pairs_of(*sources):
+    return [
+        replace(m, source=s)
+        for m, s in zip(both_ways(PASSAGES, Counterparts(("negate", "lack"))), sources, strict=True)
+    ]
+
+
+def test_a_passage_of_a_document_is_pushed_away_from_none_of_its_queries():
+    known = set(add_both(table(), pairs_of("d0", "")).collection.positives.select("query", "doc").iter_rows())
+    # Query 0 is answered by document 0: its passage (3) and the changed one (4) are left alone. The passage's own query
+    # (2) is answered by the whole document, the changed one's (3) is not. Of the second pair no document is known.
+    assert known == {(0, 0), (1, 1)} | {(2, 3), (3, 4), (4, 5), (5, 6)} | {(0, 3), (0, 4), (2, 0)}
+    examples = Examples.of(add_both(table(), pairs_of("d0", "")), negatives=1)
+    assert examples.positives.shape == (6, 1)
+    assert mutual(examples).tolist() == [-1, -1, 3, 2, 5, 4]
+    assert strip(add_both(table(), pairs_of("d0", ""))).collection.positives.equals(table().collection.positives)
+
+
+def test_what_is_written_is_read(tmp_path):
+    found = pairs_of("d0", "d1")
+    found[0] = replace(found[0], written=Written("m", "asked-1"), checks=(Check("L4", True, "llm:m", "query: “so”"),))
+    assert read(tmp_path) == []
+    write(tmp_path, found)
+    assert read(tmp_path) == found
+    assert len({name(m) for m in found}) == 2
+    write(tmp_path, [])
+    assert read(tmp_path) == []
+
+
+def test_what_is_written_by_hand_needs_texts_only(tmp_path):
+    (tmp_path / FILE).write_text(
+        '{"operator": "mine", "kind": "polarity", "query": "a", "passage": "b", "counter": "c", "changed": "d"}\n'
+    )
+    (own,) = read(tmp_path)
+    assert (own.source, own.edits, own.form, own.written) == ("", (), "asked", None)
+    assert add_both(table(), [own]).counts()["selected"] == 2
+    (tmp_path / FILE).write_text('{"operator": "mine", "query": "a"}\n')
+    with pytest.raises(DataError, match=r"line 1, is no two-sided pair \(KeyError"):
+        read(tmp_path)
+
+
+def test_pairs_belong_to_the_run_that_has_their_documents():
+    pairs = table()
+    assert belong(pairs, [])
+    assert belong(pairs, pairs_of("", ""))
+    assert belong(pairs, pairs_of("d0", "d1"))
+    assert not belong(pairs, pairs_of("d0", "d9"))
+    assert not belong(pairs, pairs_of("d1", "d0"))
+    mended = pairs_of("d0", "d1")
+    assert belong(pairs, [replace(mended[0], passage="The old harbor was closed."), mended[1]])

@@ -68,6 +68,7 @@ LAYERS = {
         "made",
         "counterparts",
         "making",
+        "pairing",
         "offers",
         "recut",
         "compare",

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foils.errors import RecipeError
+from foils.make.counter import AUTHORS
 from foils.make.edits import apply, inverse
 from foils.make.item import Item, Made, Refused
 from foils.make.operators import CLASSES, WRITERS, Tally, make, operators, safety, table
@@ -162,7 +163,7 @@ def test_operators_are_values():
 
 
 def test_names_are_different_and_in_the_table():
-    names = [cls.name for cls in (*CLASSES, *WRITERS)]
+    names = [cls.name for cls in (*CLASSES, *WRITERS, *AUTHORS)]
     assert len(set(names)) == len(names)
     assert [row.name for row in table()] == names
     spacy = next(row for row in table() if row.name == "role-swap")

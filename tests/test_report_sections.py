@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.resources import files
 
 import numpy as np
@@ -16,13 +17,14 @@ from foils import made as marked
 from foils.collection import build
 from foils.ledger import Entry, Ledger
 from foils.make.edits import Edit, Span
-from foils.make.item import Made, Twin
+from foils.make.item import Made, Twin, Written
+from foils.make.twosided import Counterparts
 from foils.make.verify import Check
 from foils.pairs import Pairs
 from foils.report import facts
 from foils.report.charts import Series, columns, dots, draw
 from foils.report.checks import QUERIES, checks, look
-from foils.report.kinds import edited, kinds
+from foils.report.kinds import both, edited, kinds
 from foils.report.likely import EDGES, likely
 from foils.report.options import cut, leading, wanted
 from foils.report.origins import origins
@@ -139,6 +141,20 @@ def typed(text: str = "document 0 about cold") -> tuple[Pairs, list[dict[str, ob
     entry = marked.Entry(0, 0, one, None, text, 1)
     ids = {"id": entry.name(pairs.collection), "query_id": "q1", "source_id": "d0"}
     return marked.add(pairs, [entry], twins=True), [ids | one.record()]
+
+
+@pytest.mark.parametrize("raw", ["who sailed there", *HOSTILE])
+def test_two_sided_pairs_show_both_sides_and_obey_nothing(raw: str) -> None:
+    (made,) = Counterparts(("negate",), forms=("claim",)).make("The old harbour was closed to ships in 1932.")
+    texts = {name: f"{getattr(made, name)} {raw[:2000]}" for name in ("query", "counter", "passage", "changed")}
+    written = replace(made, operator="asked", written=Written(raw, "p"), **texts)
+    told = Page(html := both([m.record() for m in (made, made, written)]))
+    assert "3 pairs" in "".join(told.words)
+    assert told.rows[-2:] == [["negate", "2"], ["asked", "1"]]
+    assert "<ins>" in html
+    assert not {"script", "img", "b>"} & set(told.tags)
+    assert not [n for _, n, _ in told.attributes if n.startswith("on")]
+    assert both([]) == ""
 
 
 def test_typed_kinds_show_edit_twin_reason_and_checks() -> None:

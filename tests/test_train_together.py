@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -13,20 +15,25 @@ from hypothesis import strategies as st
 from sentence_transformers import SentenceTransformer
 
 import tiny
+from foils import recipes
 from foils.collection import Collection
-from foils.counterparts import add_both
+from foils.counterparts import FILE, add_both, read, write
 from foils.errors import DataError, RecipeError
 from foils.ledger import Ledger
 from foils.make.twosided import Counterparts, both_ways
+from foils.pairing import Sides, pair_into
 from foils.pairs import Pairs
-from foils.run import Run
+from foils.run import Run, mine
 from foils.sources.random import Random
 from foils.steps import Recipe
 from foils.train import fit
+from foils.train.dev import hold_out
 from foils.train.examples import Examples
 from foils.train.load import blend
-from foils.train.settings import Settings
-from foils.train.together import Together, mutual
+from foils.train.settings import Settings, parse
+from foils.train.together import Together, joined, mutual, usual
+from test_pairing import harbours
+from test_train_fit import Killed, equal, killed_at
 
 
 def examples(pairs: int, single: int) -> Examples:
@@ -128,3 +135,110 @@ def test_an_anchored_training_stays_nearer(tmp_path):
 def test_precision_is_checked():
     with pytest.raises(RecipeError, match="precision"):
         Settings(precision="int4").settled()
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory):
+    """A run whose folder holds two-sided pairs, and small models."""
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("beside")
+    run = mine(harbours(), recipes.naive, negatives=4, out=folder / "run")
+    pair_into(run, Sides(50, ("negate", "number")))
+    return run.folder, {"retriever": tiny.encoder(folder / "e"), "reranker": tiny.reranker(folder / "r")}
+
+
+@pytest.fixture
+def beside(stored, tmp_path):
+    """The same with a folder that a test may write into."""
+    folder, models = stored
+    return Run.open(shutil.copytree(folder, tmp_path / "run")), models
+
+
+QUICK = Settings(epochs=1, batch=8, negatives=2, length=32, rate=1e-3, holdout=0.0, evaluations=0, keep="last")
+
+
+def trained(run, model, folder, settings=QUICK, **options):
+    """The result and what the folder says of it."""
+    done = fit.train(run, model, folder, settings, device="cpu", **options)
+    return done, json.loads((folder / "training.json").read_text())
+
+
+def test_a_training_takes_the_pairs_beside_the_run(beside, tmp_path, capsys):
+    run, models = beside
+    done, kept = trained(run, models["retriever"], tmp_path / "m", quiet=False)
+    assert "12 two-sided pairs beside the run are trained on, too" in capsys.readouterr().err
+    assert (done.rows, kept["facts"]["settings"]["batches"]) == (6 + 24, "together")
+    assert "; among the rows those of 12 two-sided pairs" in (tmp_path / "m" / "README.md").read_text()
+    plain, without = trained(run, models["retriever"], tmp_path / "n", replace(QUICK, both=False), quiet=False)
+    assert "two-sided" not in capsys.readouterr().err
+    assert (plain.rows, without["facts"]["settings"]["batches"]) == (6, "shuffled")
+    assert "two-sided" not in (tmp_path / "n" / "README.md").read_text()
+    assert Run.open(run.folder).pairs.frame.equals(run.pairs.frame)
+
+
+def test_a_reranker_learns_from_the_proven_negative_of_each_row(beside, tmp_path):
+    run, models = beside
+    done, kept = trained(run, models["reranker"], tmp_path / "m", replace(QUICK, kind="reranker"))
+    assert (done.rows, kept["facts"]["settings"]["batches"]) == (30, "shuffled")
+    assert done.emptied == 0
+
+
+def test_another_file_is_another_training(beside, tmp_path):
+    run, models = beside
+    one = trained(run, models["retriever"], tmp_path / "m")
+    assert trained(run, models["retriever"], tmp_path / "m") == one
+    path = run.folder / FILE
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:5]))
+    with pytest.raises(DataError, match="holds another training"):
+        trained(run, models["retriever"], tmp_path / "m")
+    assert trained(run, models["retriever"], tmp_path / "m", overwrite=True)[0].rows == 6 + 10
+
+
+@pytest.mark.slow
+def test_a_killed_training_with_pairs_goes_on_to_the_same_weights(beside, tmp_path, monkeypatch):
+    run, models = beside
+    longer = replace(QUICK, epochs=3, evaluations=3)
+    whole, _ = trained(run, models["retriever"], tmp_path / "whole", longer)
+    with monkeypatch.context() as patched:
+        killed_at(whole.steps - 2, patched)
+        with pytest.raises(Killed):
+            trained(run, models["retriever"], tmp_path / "m", longer)
+    assert not (tmp_path / "m" / "training.json").exists()
+    trained(run, models["retriever"], tmp_path / "m", longer)
+    assert equal(tmp_path / "m", tmp_path / "whole")
+
+
+def test_pairs_that_cannot_be_trained_on_are_not_left_out_in_silence(beside, tmp_path):
+    run, models = beside
+    for wrong, why in ((replace(QUICK, negatives=0), "negatives=0"), (replace(QUICK, loss="adore"), "loss adore")):
+        with pytest.raises(RecipeError, match=f"{why}.*--set both=false"):
+            trained(run, models["retriever"], tmp_path / "m", wrong)
+    write(run.folder, [replace(m, source="d-Nowhere") for m in read(run.folder)])
+    with pytest.raises(DataError, match="made from other documents than this run's"):
+        trained(run, models["retriever"], tmp_path / "m")
+
+
+def test_the_batches_of_settings_that_name_none(beside):
+    found = read(beside[0].folder)
+    assert [usual(QUICK, found), usual(QUICK, []), usual(replace(QUICK, kind="reranker"), found)] == [
+        "together", "shuffled", "shuffled"
+    ]  # fmt: skip
+    assert QUICK.settled().batches is None
+    fit.check(replace(QUICK, kind="reranker").settled(), [])
+
+
+def test_the_switch_is_read_from_the_command_line():
+    assert parse("both", "false") is False
+    assert parse("both", "True") is True
+    with pytest.raises(RecipeError, match="neither true nor false"):
+        parse("both", "0")
+
+
+def test_the_same_queries_are_held_out_with_pairs_and_without(beside):
+    run, _ = beside
+    kept, _ = hold_out(run.pairs, 0.5, 0)
+    larger, queries = joined(run.pairs, kept, read(run.folder))
+    assert queries[: len(kept)].tolist() == kept.tolist()
+    assert queries[len(kept) :].tolist() == list(range(6, 30))
+    assert larger.collection.queries.height == 30
+    assert joined(run.pairs, kept, [])[1].tolist() == kept.tolist()

@@ -16,6 +16,7 @@ from foils.make.edits import Edit
 from foils.make.item import Item, Made
 from foils.make.operators import CLASSES
 from foils.make.twins import with_twin
+from foils.make.twosided import TwoSided
 from foils.models.lsa import Lsa
 from foils.pairs import Pairs
 from foils.select import Top
@@ -160,6 +161,27 @@ def card(name: str, made: Made, query: str, passage: str) -> svg.Picture:
             picture.add(svg.spans(10, y, row))
             y += 14
         y += 7
+    picture.height = round(y) - 6
+    return picture
+
+
+def sides(pair: TwoSided) -> svg.Picture:
+    """Two passages, the second with its edits, and the query that each of them answers."""
+    picture = svg.Picture(f"{pair.operator}: {pair.query} {pair.passage} Turned round: {pair.counter} {pair.changed}")
+    y = 20.0
+    blocks = [
+        ("query, and the passage that answers it", [("", pair.query)], [("", pair.passage)]),
+        ("query that the changed passage answers", [("N", pair.counter)], _marked(pair.passage, pair.edits)),
+    ]
+    for label, query, passage in blocks:
+        picture.add(svg.text(10, y, label, "p"))
+        y += 15
+        for pieces in (query, passage):
+            for row in wrap(pieces, 43 if pieces[0][0] == "N" else 50):
+                picture.add(svg.spans(10, y, row))
+                y += 14
+            y += 4
+        y += 4
     picture.height = round(y) - 6
     return picture
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from foils.make.counter import AUTHORS
 from foils.make.item import Item, Made
 from foils.make.operators import WRITERS
+from foils.make.twosided import TwoSided
 from foils.models.questions import Answer
 from pictures import svg
-from pictures.lists import card
+from pictures.lists import card, sides
 
 MILL = Item(
     "Who built the water mill of Ostby?",
@@ -19,6 +21,9 @@ MILL = Item(
 SIEGE = Item("Who besieged Olaf in the fort?", "In spring Harald besieged Olaf in the fort of Lund.", "Harald")
 FERRY = Item(
     "When does the night ferry leave in winter?", "The night ferry to Ostby leaves at 22:40 in winter.", "22:40"
+)
+HARBOUR = Item(
+    "", "The old harbour of Ostby was closed to ships in 1932. Since the war a museum has stood on the quay."
 )
 WRITTEN: dict[str, tuple[Item, dict[str, Any]]] = {
     "query-only": (
@@ -66,14 +71,33 @@ WRITTEN: dict[str, tuple[Item, dict[str, Any]]] = {
         MILL,
         {"passage": "In 1864 Anselm Rau gave the people of Ostby a water mill; all year one sees its wide wheel turn."},
     ),
+    "asked": (
+        HARBOUR,
+        {
+            "edits": [{"old": "was closed to ships in 1932", "new": "went on receiving ships after 1932"}],
+            "q1": "Since when can no vessel call at Ostby?",
+            "q2": "Where did vessels still call after 1932?",
+        },
+    ),
+    "asked-swap": (
+        Item("", "In spring Harald besieged Olaf in the fort of Lund."),
+        {
+            "a": "In spring Harald besieged Olaf in the fort.",
+            "b": "In spring Olaf besieged Harald in the fort.",
+            "a2": "Who lay before the fort in spring to get at Olaf?",
+            "b2": "Who lay before the fort in spring to get at Harald?",
+        },
+    ),
 }
 
 
 def picture(name: str) -> tuple[svg.Picture, str]:
     """What came of a stated answer."""
     item, reply = WRITTEN[name]
-    writer = next(cls for cls in WRITERS if cls.name == name)()
+    writer = next(cls for cls in (*WRITERS, *AUTHORS) if cls.name == name)()
     read = writer.read(item, Answer(json.dumps(reply), "stop"), "stated")
+    if isinstance(read, TwoSided):
+        return sides(read), "the model’s answer is stated"
     if not isinstance(read, tuple) or not all(isinstance(made, Made) for made in read):
         raise SystemExit(f"{name}: {read}")
     return card(name, read[0], item.query, item.passage), "the model’s answer is stated"

@@ -9,6 +9,7 @@ from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any
 
 from foils import recipes, registry
+from foils.make.counter import AUTHORS
 from foils.make.operators import CLASSES, WRITERS
 from foils.steps import Recipe
 
@@ -52,7 +53,7 @@ def methods(kind: str = "") -> Iterator[Method]:
             text = inspect.cleandoc(operator.__doc__ or "")
             options = {f.name: _default(f) for f in fields(operator)}
             yield Method(operator.name, MAKE, text.partition("\n")[0], text, "", options)
-        for writer in WRITERS:
+        for writer in (*WRITERS, *AUTHORS):
             text = inspect.cleandoc(writer.__doc__ or "")
             options = {f.name: _default(f) for f in fields(writer)}
             yield Method(writer.name, MAKE, text.partition("\n")[0], text, reference(text), options)

@@ -27,6 +27,7 @@ from foils.make.artefacts import LEAST, balanced, blind, guard
 from foils.make.item import Item, Made, Operator
 from foils.make.operators import CLASSES, WRITERS, Tally, make, operators
 from foils.make.pool import Pool
+from foils.make.twosided import WRITTEN
 from foils.make.verify import Corpus, Entailment
 from foils.make.write import Helpers, Job, Purse, climb, estimate, plan, twins, write
 from foils.make.writer import Writer
@@ -77,6 +78,8 @@ class Wish:
             raise RecipeError(f"quota={self.quota:g} is no share of the negatives; needs more than 0 and less than 1")
         both: tuple[type[Operator] | type[Writer], ...] = (*CLASSES, *WRITERS)
         known = {c.name for c in both} | {c.kind for c in both}
+        if sides := sorted(set(self.kinds) & set(WRITTEN)):
+            raise RecipeError(f"{sides[0]} gives two-sided pairs, which lie beside the run; add --two-sided N")
         if unknown := sorted(set(self.kinds) - known):
             raise RecipeError(f"no kind and no operator is called {unknown[0]!r}; known: {', '.join(sorted(known))}")
         if self.side not in ("document", "query", "both"):

@@ -36,7 +36,7 @@ def report(
     run: RunArgument, out: Annotated[Path | None, typer.Option("-o", "--out", help="Where to write it.")] = None
 ) -> None:
     """Write the report of a run again: one HTML file."""
-    from foils import made, recipe_file
+    from foils import counterparts, made, recipe_file
     from foils.files import write_text
     from foils.report import render
     from foils.run import Run
@@ -44,7 +44,9 @@ def report(
     opened = Run.open(run)
     target = out or run / "report.html"
     title, recipe = opened.pairs.collection.name or "foils", recipe_file.dumps(opened.recipe)
-    write_text(target, render(opened.pairs, title=title, recipe=recipe, ledger=opened.ledger, made=made.read(run)))
+    sides = [pair.record() for pair in counterparts.read(run)]
+    page = render(opened.pairs, title=title, recipe=recipe, ledger=opened.ledger, made=made.read(run), sides=sides)
+    write_text(target, page)
     sys.stdout.write(f"{target}\n")
 
 

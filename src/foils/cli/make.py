@@ -29,6 +29,8 @@ from foils.cli.options import (
 )
 from foils.errors import RecipeError
 
+QUOTA = 0.15
+AGAIN = "the same was made before; nothing was done"
 JUDGES = ("llm", "llm-logprob", "cross-encoder", "answer")
 
 
@@ -51,8 +53,14 @@ def make(
             help="A kind or an operator (see foils methods make); repeat, or part by commas. Without: all on."
         ),
     ] = [],  # noqa: B006
+    two_sided: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=0, help="N two-sided pairs instead, beside the run; kinds asked, asked-swap need --llm."
+        ),
+    ] = 0,
     side: Annotated[Side, typer.Option(help="Change documents, queries, or both.")] = Side.document,
-    quota: Annotated[float, typer.Option(help="Made negatives as a share of all negatives.")] = 0.15,
+    quota: Annotated[float, typer.Option(help="Made negatives as a share of all negatives.")] = QUOTA,
     safety: Annotated[
         float | None, typer.Option(help="Only operators whose measured safety reaches this; without: those on.")
     ] = None,
@@ -86,11 +94,10 @@ def make(
 ) -> None:
     """Make typed negatives of the positives: each with its edit, the reason why it is wrong, and a twin."""
     from foils.making import Wish, make_into, planned
+    from foils.pairing import Sides
     from foils.run import Run
 
     named = tuple(part.strip() for each in kinds for part in each.split(",") if part.strip())
-    wish = Wish(named, side.value, quota, safety, twins, language, seed)
-    wish.operators()
     endpoint = {
         "--base-url": base_url,
         "--key-env": key_env,
@@ -98,6 +105,15 @@ def make(
         "--price-out": price_out,
         "--money": money,
     }
+    if two_sided:
+        changed = {"--side": side is not Side.document, "--quota": quota != QUOTA, "--safety": safety is not None}
+        given = {"--out": out, "--nli": nli, "--twins": twins} | changed
+        refuse(given, "is for negatives that go into the run; two-sided pairs lie beside it (--two-sided)")
+        helpers = _helpers(llm, nli, reader, judges, combine, endpoint, engine(cache, quiet), budget)
+        _two_sided(run, Sides(two_sided, named, language=language, seed=seed), helpers, dry_run, quiet, as_json)
+        return
+    wish = Wish(named, side.value, quota, safety, twins, language, seed)
+    wish.operators()
     helpers = _helpers(llm, nli, reader, judges, combine, endpoint, engine(cache, quiet), budget)
     helpers.check(wish.writers())
     if dry_run:
@@ -107,12 +123,41 @@ def make(
         say(quiet, "nobody checks whether what is written answers the query; --judge or --reader does")
     making = make_into(Run.open(run), wish, helpers=helpers, out=out)
     if making.again:
-        say(quiet, "the same was made before; nothing was done")
+        say(quiet, AGAIN)
     summary = _summary(making)
     if as_json:
         print_json(summary)
     else:
         _print(summary)
+
+
+def _two_sided(run: Path, sides: Any, helpers: Any, dry_run: bool, quiet: bool, as_json: bool) -> None:
+    """Two-sided pairs, into a file of the run folder."""
+    from foils.pairing import pair_into, planned_pairs
+    from foils.run import Run
+
+    helpers.check(sides.authors)
+    if dry_run:
+        _dry_run(planned_pairs(Run.open(run), sides, helpers), helpers, as_json)
+        return
+    if helpers.chat is not None and not helpers.late:
+        say(quiet, "nobody checks which passage answers which question; --judge or --reader does")
+    found = pair_into(Run.open(run), sides, helpers)
+    if found.again:
+        say(quiet, AGAIN)
+    if as_json:
+        told = {"run": str(run), "asked_for": sides.number, "pairs": len(found.pairs), "passages": found.passages}
+        print_json(told | {"made": found.made, "nothing_made": found.reasons, "again": found.again})
+        return
+    rows = [
+        [name, f"{found.made[name]:,}" if name in found.made else "", _why(found.reasons.get(name, {}))]
+        for name in sorted({*found.made, *found.reasons})
+    ]
+    print_table(["operator", "made", "nothing made, why"], rows)
+    sys.stdout.write(
+        f"{len(found.pairs):,} two-sided pairs of {sides.number:,} asked for, from {found.passages:,} documents\n"
+        f"Read {run}/both.jsonl; foils train {run} trains on them, too\n"
+    )
 
 
 def _helpers(
@@ -186,12 +231,16 @@ def _summary(making: Any) -> dict[str, Any]:
     }
 
 
+def _why(reasons: dict[str, int]) -> str:
+    """The most frequent reasons."""
+    return ", ".join(f"{n:,} {reason}" for reason, n in list(reasons.items())[:4])
+
+
 def _print(summary: dict[str, Any]) -> None:
     names = sorted({*summary["made"], *summary["taken"], *summary["nothing_made"]})
     rows = []
     for name in names:
-        reasons = list(summary["nothing_made"].get(name, {}).items())[:4]
-        told = ", ".join(f"{n:,} {reason}" for reason, n in reasons)
+        told = _why(summary["nothing_made"].get(name, {}))
         rows.append([name, f"{summary['made'].get(name, 0):,}", f"{summary['taken'].get(name, 0):,}", told])
     print_table(["operator", "made", "in the run", "nothing made, why"], rows)
     blind = ""

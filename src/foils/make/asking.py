@@ -12,7 +12,8 @@ from foils.make.negation import FINITE
 from foils.make.view import Text
 from foils.make.words import stop
 
-Form = Literal["claim", "question", "keywords"]
+Form = Literal["claim", "question", "keywords", "asked"]
+# What a rule can make of a sentence; what is asked in other words, a language model writes.
 FORMS: tuple[Form, ...] = ("claim", "question", "keywords")
 BOUNDARY = re.compile(r"[,;:]\s|\(|\s[-–—]\s|\s(?:which|who|whose|because|although|while|whereas|so that)\s")
 # "In 1998, " says when, and is told of the changed sentence too.

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from typing import Any, ClassVar
 
-from foils.make import gate
+from foils.make import beside, gate
 from foils.make.edits import Edit, Span, apply
 from foils.make.item import Item, Kind, Made, Operator, Reasons, Refused
 from foils.make.lexicon import words
-from foils.make.negation import FINITE, WEAK, admits, clause
+from foils.make.negation import FINITE, SECOND, WEAK, admits, clause
 from foils.make.view import Text, Word
 from foils.make.words import BE
 
@@ -31,6 +32,12 @@ TELLING = frozenset(
         "claims",
     ]
 )
+# "Its works do not include the novel Anna" still tells that there is one, "multimodal does not refer to" what it means.
+LEAVING = frozenset(["include", "refer", "mention", "involve"])
+# "A line of teddy bears leaning", "the tracks with", "draws are": what stands before these is seldom a verb.
+NOUN_BEFORE = re.compile(r"\s+(?:\w+ing|that|which|who|with|by|is|are|was|were|has|have|had|can|will)\b|\s*[.,;]?\s*$")
+# A verb further on in the clause: "the jobs lost that year belonged to women".
+LATER = re.compile(r"\s[^,;.]*?\b(?:is|are|was|were|has|had|can|will|\w{3,}ed)\b")
 TAGS = {"VBZ": "does", "VBD": "did", "VBP": "do"}
 
 
@@ -63,6 +70,7 @@ class InsertDoNot(Operator):
             word, aux, base = site
             reach = clause(item.text, sentence, word.end)
             route, against = admits(item, word.start, reach, sentence)
+            against = against or doubtful(item, sentence, word, base)
             if against:
                 reasons.add(against, word.text)
                 continue
@@ -74,6 +82,20 @@ class InsertDoNot(Operator):
 
     def _refused(self, text: Text, sentence: Span) -> str | None:
         return "negator" if gate.negated(text, sentence) else None
+
+
+def doubtful(item: Item, sentence: Span, word: Word, base: str) -> str:
+    """Why a verb may be none, or may be denied in vain; empty: it may be denied."""
+    text = item.text
+    behind = text.low[word.end : sentence.end]
+    if text.raw[max(0, word.start - 2) : word.start].strip() in (",", "(") or NOUN_BEFORE.match(behind):
+        return "no verb"
+    second = SECOND.search(text.raw, word.end, sentence.end)
+    if LATER.match(behind[: second.start() - word.end] if second else behind):
+        return "no verb"
+    if base in LEAVING or second is not None or beside.again_nearly(item, sentence):
+        return "said elsewhere"
+    return ""
 
 
 def supported(text: Text, sentence: Span, rule: str) -> Edit | None:

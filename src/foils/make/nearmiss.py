@@ -18,6 +18,7 @@ KNOWN = 0.75
 SURE = 0.7
 BRACKET = re.compile(r"\s?\(\s?[^()]{1,60}\)")
 MEASURE = re.compile(r"how many ((?:square |cubic |metric )?[a-z]+)")
+CURRENCIES = frozenset(["USD", "EUR", "GBP", "PLN", "CAD", "AUD", "CHF", "JPY", "INR", "RS", "US", "HK"])
 ROMAN = ("", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X")
 
 
@@ -86,7 +87,7 @@ class UnitSwap(Operator):
             return Refused("no number asked about")
         reasons = Reasons()
         for group in groups(likely(item)):
-            if group[0].unit is None or group[0].unit_span is None:
+            if group[0].unit is None or any(abbreviated(item, q) for q in group):
                 continue
             let = admit(item, group, reasons)
             if let is None:
@@ -123,6 +124,13 @@ class UnitSwap(Operator):
 def timed(quantity: Quantity) -> bool:
     """A length of time."""
     return quantity.unit is not None and quantity.unit.dimension == "time"
+
+
+def abbreviated(item: Item, quantity: Quantity) -> bool:
+    """A number in words before the short form of a unit is none of that unit: *two TB infections*."""
+    span, unit = quantity.unit_span, quantity.unit
+    symbol = span is None or unit is None or item.passage[span.start : span.end] == unit.symbol
+    return symbol and quantity.text[:1].isalpha()
 
 
 def plausible(quantity: Quantity, symbol: str) -> bool:
@@ -232,12 +240,16 @@ def definite(item: Item, asked: list[Quantity]) -> bool:
 
 
 def titled(item: Item, spans: list[Span]) -> bool:
-    """A number in words with a capital inside a sentence, or before a capital: *My Two Dads*, *50 Shades*."""
+    """A number in words with a capital inside a sentence, or beside capitals: *My Two Dads*, *50 Shades*, *HD 36*."""
     for span in spans:
         start = item.text.sentence(span.start).start
         if item.passage[span.start].isupper() and re.search(r"\w", item.passage[start : span.start]):
             return True
-        if re.match(r"\s[A-Z][a-z]", item.passage[span.end : span.end + 3]):
+        if re.match(r"\s[A-Z][a-z.]", item.passage[span.end : span.end + 3]):
+            return True
+        # "The HD 36", not "PLN 94".
+        before = re.search(r"\b([A-Z]{2,})[\s-]$", item.passage[max(0, span.start - 8) : span.start])
+        if before is not None and before[1] not in CURRENCIES:
             return True
     return False
 

@@ -52,6 +52,22 @@ MAIN = re.compile(r",\s+(?!(?:which|who|that|where|whose)\b)[^,]*?\b(?:is|are|wa
 HANGING = re.compile(r",|\bwith\b|\bwhen\b|" + SECOND.pattern)
 
 
+# Why something is not so is told by the reason, which stays.
+WHY = re.compile(r"\b(?:why|how come|reasons?)\b")
+
+
+# Why it is not so, or what follows from it, tells that it is not so: "is not fixed, as it follows from ...".
+EXPLAINED = re.compile(
+    r"[,;:(–—]|\b(?:because|as|since|due|owing|leading|which|so|therefore|thus|but|only|rather|instead|although"
+    r"|surpris\w+)\b"
+)
+CONTRASTED = re.compile(r"\b(?:unlike|while|whereas|surpris\w+|unfortunately|hidden|lacks?|deficien\w+|meaning|as)\b")
+FOLLOWS = re.compile(
+    r"(?:instead|so|this|these|due to|in other words|therefore|thus|hence|rather|however|because|consequently|otherwise"
+    r"|but)\b"
+)
+
+
 class Clause(NamedTuple):
     """The part of a sentence that a negation reaches: from its start or the last boundary to the next one."""
 
@@ -201,7 +217,25 @@ def asked(item: Item, place: int, reach: Clause, sentence: Span) -> bool:
     said = denied(item.text, sentence)
     if not said or said != denied(item.question, Span(0, len(item.query))):
         return False
+    # "While the cause is unknown", "it is required only when": another sentence still tells that it is not so.
+    rest = item.text.low[: sentence.start] + " " + item.text.low[sentence.end :]
+    if re.search(rf"\b(?:un|in|im|ir|non-?|dis)?{re.escape(said)}", rest):
+        return False
     return gate.share(item, place) >= gate.EXPECTED and not gate.again(item, [Span(place, place + 1)])
+
+
+def explained(item: Item, place: int, sentence: Span) -> bool:
+    """The rest of the sentence, what stands before it, or the next sentence gives the reason or the consequence."""
+    low = item.text.low
+    # "Half of them have none": so does the other half not.
+    if WHY.search(item.question.low) or gate.asks(item.question) == "number":
+        return True
+    if EXPLAINED.search(low, place, sentence.end) or CONTRASTED.search(low, sentence.start, place):
+        return True
+    following = next((s for s, _ in item.shares if s.start >= sentence.end), None)
+    if following is None:
+        return False
+    return FOLLOWS.match(low, following.start) is not None or gate.share(item, following.start) > 0
 
 
 def insertion(text: Text, sentence: Span) -> Word | str:

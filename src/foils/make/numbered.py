@@ -25,7 +25,7 @@ EDITION = re.compile(
 OWN = re.compile(
     r"\b(?:won|wins?|winner|winning|starts?|begins?|premieres?|released?|com(?:e|es|ing) (?:out|back|on)"
     r"|episodes|air(?:s|ed)?|finale|held|hosts?|hosted|beat|played at|location|elected|nominated|defeated|lost|where"
-    r"|when)\b"
+    r"|when|halftime|speech)\b"
 )
 
 

@@ -10,6 +10,7 @@ from importlib.resources import files
 from typing import NamedTuple
 
 from foils.errors import RecipeError
+from foils.make.counter import AUTHORS, PairAuthor
 from foils.make.degraded import BlurEntity, DropConstraint
 from foils.make.deletion import DeleteEvidence, OtherPeriod
 from foils.make.dosupport import InsertDoNot
@@ -111,7 +112,7 @@ class Row(NamedTuple):
 def table() -> list[Row]:
     """Every operator: what it does, whether it is on, and what would unlock it on this machine."""
     rows = []
-    each: tuple[type[Operator] | type[Writer], ...] = (*CLASSES, *WRITERS)
+    each: tuple[type[Operator] | type[Writer] | type[PairAuthor], ...] = (*CLASSES, *WRITERS, *AUTHORS)
     for cls in each:
         measured = safety().get(cls.name)
         share = f"{measured.right}/{measured.read}" if measured and measured.read else "not measured"

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from functools import cache
 from typing import ClassVar
 
-from foils.make import gate
+from foils.make import beside, gate
 from foils.make.edits import Edit, Span, apply
-from foils.make.flip import Flip
+from foils.make.flip import Flip, Hit
 from foils.make.item import Item, Kind, Made, Operator, Reasons, Refused
 from foils.make.lexicon import table, words
-from foils.make.negation import SENTENCES, admits, asked, clause, insertion, removal, told
+from foils.make.negation import SENTENCES, admits, asked, clause, explained, insertion, removal, told
+from foils.make.values import units
 from foils.make.view import Text
 from foils.make.words import opposites
 
@@ -71,7 +72,7 @@ class RemoveNot(Operator):
 
     def make(self, item: Item) -> Made | Refused:
         """Try the sentences that hold most of the query first."""
-        if "not" not in item.text.vocabulary and "cannot" not in item.text.vocabulary and "n't" not in item.text.low:
+        if item.text.vocabulary.isdisjoint(("not", "no", "cannot")) and "n't" not in item.text.low.replace("’", "'"):
             return Refused("no negator")
         claimed = gate.claim(item.question)
         denying = gate.negated(item.question, Span(0, len(item.query)))
@@ -89,6 +90,8 @@ class RemoveNot(Operator):
             route, against = admits(item, place, reach, sentence)
             if against and asked(item, place, reach, sentence):
                 route, against = "query", ""
+            if not against and explained(item, place, sentence):
+                against = "said elsewhere"
             if against or value < gate.NEAR:
                 reasons.add(against or "not aligned")
                 continue
@@ -157,6 +160,10 @@ class Quantifier(Flip):
         """From the list of quantifiers that are one word."""
         return quantifiers().get(word)
 
+    def _problem(self, item: Item, hit: Hit) -> str | None:
+        problem = super()._problem(item, hit)
+        return problem or beside.qualified(item, hit.number, hit.route)
+
     def fits(self, text: Text, number: int) -> str | None:
         """*the most common* and *associated with* are no quantifiers."""
         word = text.words[number].low
@@ -169,6 +176,12 @@ class Quantifier(Flip):
             "all",
         ):
             return "fixed phrase"
+        # "As often as" compares, "5 % of all cases" counts: the opposite says the same, or nothing.
+        if before in ("as", "more", "less", "how", "so", "too") or (before == "of" and word == "all"):
+            return "fixed phrase"
+        # "Many years ago" and "each month" tell when.
+        if word != "without" and (unit := units().get(following)) is not None and unit.dimension == "time":
+            return "fixed phrase"
         plural = following.endswith("s") and not following.endswith("ss")
         if (
             word in ("all", "many", "few", "most")
@@ -180,6 +193,10 @@ class Quantifier(Flip):
             return "fixed phrase"
         if word in ("every", "each") and following in ("of", "other", "one", "time", "year", "day"):
             return "fixed phrase"
+        # "Between each transit", "raters who each classify": only before a subject can *no* take its place.
+        opening = not number or text.sentence(text.words[number].start).start == text.words[number].start
+        if word in ("every", "each") and not opening and before not in ("so", "that", "where", "and", "but", "because"):
+            return "no subject after"
         return None
 
 

@@ -336,12 +336,20 @@ class QueryOrdinal(Premise):
     def changes(self, item: Item) -> Iterator[Change | Refused]:
         """Ordinals of the query, from ``second`` on, that the passage uses of the same thing."""
         question = item.question
+        if gate.polar(question):
+            yield Refused("yes/no question")
+            return
         for place, word in enumerate(question.words):
             if word.low not in ORDINALS[1:] or named(question, place) or fixed(question, place):
                 continue
             following = question.words[place + 1].low if place + 1 < len(question.words) else ""
             number, there = ORDINALS.index(word.low), item.text.vocabulary
-            free = [o for n, o in enumerate(ORDINALS) if 0 < abs(n - number) <= 2 and n and o not in there]
+            taken = {q.value - 1 for q in item.numbers if q.label}
+            free = [
+                o
+                for n, o in enumerate(ORDINALS)
+                if 0 < abs(n - number) <= 2 and n not in {0, *taken} and o not in there
+            ]
             said = [n for n, w in enumerate(item.text.words) if w.low == word.low and aligned(item, n, place)]
             digits = {f"{n + 1}{s}" for n, o in enumerate(ORDINALS) if o in free for s in ("st", "nd", "rd", "th")}
             if not said or opposites("antonyms").get(following):

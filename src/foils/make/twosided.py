@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from importlib.util import find_spec
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from foils.errors import RecipeError
 from foils.make import gate
@@ -17,7 +17,7 @@ from foils.make.asking import FORMS, Form, asked, stretch
 from foils.make.dosupport import supported
 from foils.make.edits import Edit, Span, apply
 from foils.make.flip import exchange, tied
-from foils.make.item import Kind
+from foils.make.item import Check, Kind, Written
 from foils.make.lexicon import mapping, words
 from foils.make.negation import clause, insertion, removal
 from foils.make.polarity import quantifiers
@@ -45,6 +45,8 @@ KINDS: dict[str, Kind] = {
     "swap-attribute": "near-miss",
     "swap-object": "near-miss",
 }
+# Written by a language model (``foils.make.counter``), not by rule.
+WRITTEN: dict[str, Kind] = {"asked": "polarity", "asked-swap": "near-miss"}
 
 
 class Turn(NamedTuple):
@@ -68,7 +70,7 @@ class TwoSided:
     """Two queries and two passages: each query is answered by its own passage and not by the other.
 
     Args:
-        operator: which change parts them.
+        operator: which change parts them, a name of ``KINDS`` or ``WRITTEN``.
         kind: of the change.
         query: asks for what the passage says.
         passage: as it was given.
@@ -76,6 +78,9 @@ class TwoSided:
         changed: the passage after the edits.
         edits: from the passage to the changed one.
         form: of both queries.
+        source: id of the document that the passage is from; empty: not known.
+        written: who wrote it; null: a rule made it.
+        checks: what a reader or a judge said of each query with each passage.
     """
 
     operator: str
@@ -86,6 +91,35 @@ class TwoSided:
     changed: str
     edits: tuple[Edit, ...]
     form: Form
+    source: str = ""
+    written: Written | None = None
+    checks: tuple[Check, ...] = ()
+
+    def record(self) -> dict[str, Any]:
+        """Everything as plain values; ``restored`` reads it back."""
+        who = Written("", "") if self.written is None else self.written
+        plain = asdict(replace(self, written=None, checks=()))
+        del plain["written"]
+        return plain | {"model": who.model, "prompt": who.prompt, "checks": [c._asdict() for c in self.checks]}
+
+    @staticmethod
+    def restored(record: Mapping[str, Any]) -> TwoSided:
+        """A pair from its record.
+
+        Raises:
+            KeyError, TypeError: something is missing, or of another form.
+        """
+        texts = {name: str(record[name]) for name in ("operator", "query", "passage", "counter", "changed")}
+        model = record.get("model") or ""
+        return TwoSided(
+            **texts,
+            kind=record["kind"],
+            edits=tuple(Edit(**edit) for edit in record.get("edits", ())),
+            form=record.get("form", "asked"),
+            source=record.get("source") or "",
+            written=Written(model, record.get("prompt") or "") if model else None,
+            checks=tuple(Check(**check) for check in record.get("checks", ())),
+        )
 
 
 @dataclass(frozen=True)
@@ -119,6 +153,8 @@ class Counterparts:
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.operators) - set(KINDS)) + sorted(set(self.forms) - set(FORMS))
+        if written := sorted(set(self.operators) & set(WRITTEN)):
+            raise RecipeError(f"{written[0]} is written by a language model: foils make --two-sided N --llm MODEL")
         if unknown or not self.operators or not self.forms or self.per_passage < 1:
             raise RecipeError(
                 f"{', '.join(map(repr, unknown)) or 'nothing'} cannot be made; operators: {', '.join(KINDS)}; forms: "

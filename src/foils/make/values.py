@@ -70,8 +70,8 @@ SCALE = re.compile(r"\s*(thousand|million|billion|trillion)\b", re.IGNORECASE)
 PERCENT = re.compile(r"\s?(?:%|per\s?cent\b|percent\b)")
 FOLLOWING = re.compile(r"[\s-]+([a-z]+)")
 NUMBER = re.compile(
-    rf"{DIGITS}|{GLUED}|\b(?:{SPELT})\b(?![-\w])"
-    r"(?!\s+(?:one|two|three|four|five|six|seven|eight|nine|hundred|of\s+(?:the|them|these|those|us))\b)",
+    rf"{DIGITS}|{GLUED}|(?<!ty - )\b(?:{SPELT})\b(?![-\w])"
+    r"(?!\s+(?:-\s+)?(?:one|two|three|four|five|six|seven|eight|nine|hundred|of\s+(?:the|them|these|those|us))\b)",
     re.IGNORECASE,
 )
 BEFORE = re.compile(r"([^\W_]+)?[\s(\-]*([$£€¥~≈<>≤≥±]|US\$)?\s*$")
@@ -92,7 +92,7 @@ BOUND_ENDS = frozenset([
     "until", "or", "not", "only", "nearly", "almost", "every", "per",
 ])  # fmt: skip
 AFTER_BOUND = re.compile(
-    rf"^\s*(?:[\w°%]+\s+)?(?:or (?:{COMPARED}|above|over)|and (?:over|older|above|under)|to (?:\d|"
+    rf"^[\s-]*(?:[\w°%]+\s+)?(?:or (?:{COMPARED}|above|over)|and (?:over|older|above|under)|to[\s-](?:\d|"
     + SPELT
     + r")|±|\+)",
     re.IGNORECASE,
@@ -131,7 +131,7 @@ def _unit_pattern() -> re.Pattern[str]:
     spellings = sorted(units(), key=len, reverse=True)
     # "in" and "pt" are words or other things far more often than units, a bare "t", "d" or "h" hardly ever one.
     plain = [re.escape(s).replace(r"\ ", r"\s+") for s in spellings if s not in ("in", "pt", "d", "t", "A", "yr", "mo")]
-    return re.compile(rf"[\s-]?\s?({'|'.join(plain)})(?![\w²³/])")
+    return re.compile(rf"\s?-?\s?({'|'.join(plain)})(?![\w²³/])")
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,8 @@ class Quantity:
             return False
         if self.base is not None and other.base is not None and self.unit and other.unit:
             return self.unit.dimension == other.unit.dimension and abs(self.base - other.base) <= 1e-6 * abs(self.base)
-        if self.value != other.value or self.sign != other.sign:
+        # "Five times" counts, "5 days" measures: that the dimension is called time, too, makes them no more alike.
+        if self.value != other.value or self.sign != other.sign or (self.unit is None) != (other.unit is None):
             return False
         if self.label or other.label:
             return self.label == other.label

@@ -80,6 +80,55 @@ PARAPHRASE = (
     f"that mean the same. Write in the language of the passage. {ONLY}"
     '{"passage": "..."}.'
 )
+ASIDE = (
+    "as people ask who have not seen the passage: each makes sense alone and names its subject. Use other words and "
+    "another structure than the passage, never more than 5 of its words in a row. Write in the language of the passage "
+    "and do not mention a passage or this task."
+)
+COUNTER = (
+    "Turn one thing that the passage says round by a negation, and ask for both. "
+    f'{ONLY}{{"edits": [...], "q1": "...", "q2": "..."}}.\n'
+    '"edits": a small change in one place, sometimes in two or three so that the passage stays coherent, after which '
+    "the passage says the opposite of that one thing, is fluent, and is about the same things. If the passage allows "
+    f"it: {{way}}. {EDIT}\n"
+    '"q1": a question that the passage as it is answers and the changed one does not: there its premise is denied, or '
+    'the answer missing. "q2": a question that the changed passage answers and the passage as it is does not.\n'
+    f"Both {ASIDE} Mostly who, what, which, where, when, why or how, with 5 to 18 words, which take the thing for "
+    'granted ("Which company refused to sign the 1988 treaty?", "Which company agreed to sign the 1988 treaty?"). Say '
+    "what is denied in other negative words than the passage does: flightless for cannot fly. {form}\n"
+    'If nothing in it can be turned round (a list, broken text), give no edits: {"edits": [], "q1": "", "q2": ""}.'
+)
+# One of each is drawn for every passage, so that not all are turned round, or asked, alike.
+WAYS = (
+    "add a negation (not, never, no longer, none of, nobody, without, cannot)",
+    "take away a negation that it has, and say what is so in natural words",
+    "turn it round by a word (unable, failed to, refused, lacks, avoids, except, instead of, rarely, un-, non-)",
+    'move the negation to another part ("A but not B" becomes "B but not A", "all except X" becomes "only X")',
+    'put a denied clause as its opposite in other words, or back ("had never met" becomes "were old friends")',
+)
+ASKING = (
+    "Let the two differ in the decisive words only.",
+    "Let the two differ by more than a plain not.",
+    "Let the two be worded quite differently.",
+    "Write one of them, or both, as somebody types it into a search box, without a question mark.",
+)
+EXCHANGE = (
+    "Find two things in the passage that play different parts or have different properties: who does what to whom, "
+    "what is older, larger or in front, which property, number or place belongs to which. "
+    f'{ONLY}{{"a": "...", "b": "...", "a2": "...", "b2": "..."}}.\n'
+    '"a": one sentence of 8 to 18 words that says this of them as the passage does and makes sense alone. "b": the '
+    "same sentence in (nearly) the same words with the two exchanged, so that it says something else that could be so. "
+    "Choose nothing that holds both ways (met, is next to, and).\n"
+    '"a2" says exactly what "a" says, "b2" exactly what "b" says, in other words: passive for active, another order '
+    'of the parts, other words for the same. {form} "a2" must not fit "b", and "b2" must not fit "a". Keep names and '
+    "numbers. Write in the language of the passage and do not mention a passage or this task.\n"
+    'If there is nothing to exchange, leave all four empty: {"a": "", "b": "", "a2": "", "b2": ""}.'
+)
+REWORDING = (
+    "Reword both lightly.",
+    "Share as few words and as little word order with the sentence as you can.",
+    "Put both as questions that the sentence answers, with who, what or which.",
+)
 READ = (
     "Answer the query from the passage alone, not from what you know. "
     f'{ONLY}{{"answer": "..."}}: the shortest words of the passage, copied exactly, that answer; empty if the passage '

@@ -14,7 +14,7 @@ from foils.make.item import Item, Made, Refused, Twin
 from foils.make.operators import Tally
 from foils.make.rewritten import Paraphrase
 from foils.make.verify import Corpus, Entailment, Judged, Nli, Reader, Reading, Rung, Structure, verify
-from foils.make.writer import Writer
+from foils.make.writer import Author, Writer
 from foils.models.questions import NOT_ASKED, Answer, Client, Estimate, total
 from foils.protocols import Engine, Judge
 
@@ -45,7 +45,7 @@ class Helpers:
     engine: Engine = field(default_factory=Local)
     budget: int = 200
 
-    def check(self, writers: Sequence[Writer]) -> None:
+    def check(self, writers: Sequence[Author]) -> None:
         """Whoever is needed must be there and ready; sends nothing.
 
         Raises:

@@ -49,8 +49,8 @@ class Unfit(Exception):
 
 
 @dataclass(frozen=True)
-class Writer(ABC):
-    """One way of having a model write a typed negative. Implement ``ask`` and ``draft``.
+class Author(ABC):
+    """What a language model is asked to write: the words of the prompt, the quoted texts, the form of the reply.
 
     Args:
         characters: of a passage at most; what is beyond is not shown.
@@ -59,10 +59,8 @@ class Writer(ABC):
     name: ClassVar[str]
     kind: ClassVar[Kind]
     keys: ClassVar[tuple[str, ...]]
-    side: ClassVar[Side] = "document"
     languages: ClassVar[frozenset[str]] = ANY
     needs: ClassVar[frozenset[str]] = frozenset({"endpoint", "httpx"})
-    once: ClassVar[bool] = False
     yields: ClassVar[int] = 1
     characters: int = 8000
 
@@ -80,14 +78,6 @@ class Writer(ABC):
     def template(self) -> str:
         """The words of the prompt."""
 
-    def refuses(self, item: Item) -> Refused | None:
-        """Why nobody is asked about an item; null: it can be asked about."""
-        if not item.query.strip() or not item.passage.strip():
-            return Refused("empty text")
-        if len(item.passage) > min(LONGEST, self.characters):
-            return Refused("too long", f"{len(item.passage):,} characters, at most {self.characters:,}")
-        return None
-
     def question(self, item: Item) -> Question:
         """What the model is asked."""
         parts, size = self.parts(item), count_tokens([item.passage])
@@ -102,25 +92,49 @@ class Writer(ABC):
         """The instruction; it holds no text of the collection."""
         return self.template
 
-    def read(self, item: Item, answer: Answer, model: str) -> tuple[Made, ...] | Refused:
-        """What was made of an answer, or why nothing was; an answer that cannot be read gives nothing."""
+    def reply(self, answer: Answer) -> Mapping[str, Any]:
+        """The object of an answer.
+
+        Raises:
+            Unfit: there is none.
+        """
         if answer.trouble:
-            return Refused(_trouble(answer), answer.trouble)
+            raise Unfit(_trouble(answer), answer.trouble)
         try:
-            reply = read_object(answer.text or "", self.keys)
-            return self.draft(item, reply, Written(model, self.prompt))
+            return read_object(answer.text or "", self.keys)
         except Unreadable as error:
-            return Refused("unreadable answer", str(error))
-        except Unfit as error:
-            return Refused(error.reason, error.found)
+            raise Unfit("unreadable answer", str(error)) from None
 
     def usable(self, answer: Answer) -> bool:
         """Whether the answer has the form that was asked for, whatever it says."""
         try:
-            read_object(answer.text or "", self.keys)
-        except Unreadable:
+            self.reply(answer)
+        except Unfit:
             return False
-        return not answer.trouble
+        return True
+
+
+@dataclass(frozen=True)
+class Writer(Author):
+    """One way of having a model write a typed negative. Implement ``template`` and ``draft``."""
+
+    side: ClassVar[Side] = "document"
+    once: ClassVar[bool] = False
+
+    def refuses(self, item: Item) -> Refused | None:
+        """Why nobody is asked about an item; null: it can be asked about."""
+        if not item.query.strip() or not item.passage.strip():
+            return Refused("empty text")
+        if len(item.passage) > min(LONGEST, self.characters):
+            return Refused("too long", f"{len(item.passage):,} characters, at most {self.characters:,}")
+        return None
+
+    def read(self, item: Item, answer: Answer, model: str) -> tuple[Made, ...] | Refused:
+        """What was made of an answer, or why nothing was; an answer that cannot be read gives nothing."""
+        try:
+            return self.draft(item, self.reply(answer), Written(model, self.prompt))
+        except Unfit as error:
+            return Refused(error.reason, error.found)
 
     @abstractmethod
     def draft(self, item: Item, reply: Mapping[str, Any], by: Written) -> tuple[Made, ...]:

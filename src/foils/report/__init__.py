@@ -11,7 +11,7 @@ from foils.pairs import Pairs
 from foils.report import facts, hardness, sections
 from foils.report.advice import advise, headline
 from foils.report.checks import checks, look
-from foils.report.kinds import kinds
+from foils.report.kinds import both, kinds
 from foils.report.markup import section, text
 from foils.report.options import leading
 from foils.report.page import page
@@ -29,13 +29,22 @@ PARTS = {
     "reuse": "Reuse",
     "short": "Short rows",
     "kinds": "Typed",
+    "both": "Two-sided",
     "samples": "Read",
     "input": "Input",
     "recipe": "Recipe",
 }
 
 
-def render(pairs: Pairs, *, title: str, recipe: str, ledger: Ledger, made: Sequence[Mapping[str, Any]] = ()) -> str:
+def render(
+    pairs: Pairs,
+    *,
+    title: str,
+    recipe: str,
+    ledger: Ledger,
+    made: Sequence[Mapping[str, Any]] = (),
+    sides: Sequence[Mapping[str, Any]] = (),
+) -> str:
     """The report as one HTML page: no scripts, nothing loaded, the same bytes for the same run.
 
     Times and memory of the ledger are left out, since they differ from run to run.
@@ -46,6 +55,7 @@ def render(pairs: Pairs, *, title: str, recipe: str, ledger: Ledger, made: Seque
         recipe: the recipe as TOML text, shown as it is.
         ledger: what the steps did; may be empty.
         made: the records of made negatives (``foils.made.read``), of which examples are shown.
+        sides: the records of two-sided pairs (``foils.counterparts.read``), of which examples are shown.
     """
     rows = facts.slim(pairs)
     scores = facts.scored(pairs)
@@ -75,6 +85,7 @@ def render(pairs: Pairs, *, title: str, recipe: str, ledger: Ledger, made: Seque
         sections.reused(pairs, reuse),
         sections.shortest(pairs, found),
         kinds(pairs, made, ledger),
+        both(sides),
         section("samples", "Queries to read", LEAD, *samples(pairs, first)),
         sections.findings(ledger.findings or pairs.collection.findings),
         sections.steps(ledger, recipe),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -58,6 +59,40 @@ def kinds(pairs: Pairs, made: Sequence[Record], ledger: Ledger) -> str:
     found = _examples(pairs, [r for r in made if r["id"] in there])
     shown = "".join(_kind(kind, found[kind]) for kind, *_ in counted if kind in found)
     return section("kinds", "Typed negatives", lead, told, shown, _words(ledger))
+
+
+def both(found: Sequence[Record]) -> str:
+    """The section on two-sided pairs; empty where there are none.
+
+    Args:
+        found: the records of ``both.jsonl``.
+    """
+    counts = Counter(r["operator"] for r in found)
+    if not counts:
+        return ""
+    lead = (
+        f"{plural(len(found), 'pair')} of passages that differ in one thing, and a query for each, lie beside the run: "
+        "no part of its table, but <code>foils train</code> trains on them, too."
+    )
+    chosen: dict[str, Record] = {}
+    for record in sorted(found, key=lambda r: (len(r["passage"]), str(r.get("id")))):
+        chosen.setdefault(record["operator"], record)
+    shown = [_pair(chosen[operator]) for operator, _ in counts.most_common()]
+    more = details(f"{plural(len(shown) - 1, 'more operator')}", "".join(shown[1:])) if shown[1:] else ""
+    told = table(["operator", "#pairs"], [[code(o), count(n)] for o, n in counts.most_common()])
+    return section("both", "Two-sided pairs", lead, told, shown[0], more)
+
+
+def _pair(record: Record) -> str:
+    parts = [
+        ("Query", text(record["query"])),
+        ("Passage that answers it", _cut(record["passage"])),
+        ("Other query", text(record["counter"])),
+        ("Passage that answers that", edited(record["changed"], record["edits"])),
+        ("Written by", text(record["model"])),
+    ]
+    rows = "".join(f'<dt>{name}</dt><dd dir="auto">{html}</dd>' for name, html in parts if html)
+    return f'<div class="typed"><p class="sub">{code(record["operator"])}</p><dl>{rows}</dl></div>'
 
 
 def _counted(pairs: Pairs, rows: pl.DataFrame) -> list[tuple[str, int, list[tuple[str, int]]]]:

@@ -33,7 +33,7 @@ Trained with [foils](https://pypi.org/project/foils/) {version} from `{base}` on
 ## What it was trained on
 
 - run: fingerprint `{fingerprint}`, recipe `{recipe}`, collection `{collection}`
-- {queries:,} queries, {rows:,} rows, {negatives:,} selected negatives
+- {queries:,} queries, {rows:,} rows, {negatives:,} selected negatives{both}
 - {risk}
 
 ## How it was trained
@@ -125,7 +125,8 @@ def write(folder: Path, run: Run, model: str, facts: dict[str, Any]) -> None:
         folder: of the model.
         run: that it was trained on.
         model: the base.
-        facts: ``kind``, ``version``, ``fingerprint``, ``queries``, ``rows``, ``settings``, ``schedules``, ``scores``.
+        facts: ``kind``, ``version``, ``fingerprint``, ``queries``, ``rows``, ``both`` (two-sided pairs), ``settings``,
+            ``schedules``, ``scores``.
     """
     from foils.files import write_text
 
@@ -145,6 +146,7 @@ def write(folder: Path, run: Run, model: str, facts: dict[str, Any]) -> None:
         queries=facts["queries"],
         rows=facts["rows"],
         negatives=run.pairs.negatives().height,
+        both=f"; among the rows those of {facts['both']:,} two-sided pairs" if facts["both"] else "",
         risk=risk(run.pairs),
         settings=table,
         schedules=", ".join(facts["schedules"]) or "none",

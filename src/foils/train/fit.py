@@ -19,18 +19,20 @@ import foils
 from foils.engine import Local
 from foils.errors import DataError, RecipeError
 from foils.files import write_text
+from foils.make.twosided import TwoSided
 from foils.models.checkpoint import fingerprint, quietly
 from foils.run import Run
 from foils.train import card, load
 from foils.train.adore import AdoreObjective, routed
 from foils.train.batches import Hard, Ngame, Plan, Shuffled
+from foils.train.contest import Contest
 from foils.train.dev import Dev, hold_out
 from foils.train.examples import Course, Examples
 from foils.train.objective import LOSSES, TAUGHT, Objective, RerankerObjective, RetrieverObjective
 from foils.train.remine import encode_all
 from foils.train.schedule import Schedule
 from foils.train.settings import Settings
-from foils.train.together import Together, mutual
+from foils.train.together import Together, beside, joined, mutual, usual
 from foils.train.trainer import STATE, Conductor, build, newest
 
 DONE = "training.json"
@@ -95,10 +97,16 @@ def train(
     check(settings, schedules)
     load.check(model, settings)
     folder = Path(out)
-    parts = _prepare(run, settings)
-    key = _key(run, model, settings, schedules)
+    found = beside(run, settings)
+    settings = replace(settings, batches=settings.batches or usual(settings, found))
+    parts = _prepare(run, settings, found)
+    key = _key(run, model, settings, schedules, found)
     if _begin(folder, key, overwrite=overwrite):
         return _read(folder)
+    if found and not quiet:
+        print_line(
+            f"{len(found):,} two-sided pairs beside the run are trained on, too; --set both=false leaves them out"
+        )
     say = (lambda line: None) if quiet else (lambda line: print_line(line))
     learner = load.load(model, settings, device)
     objective = _objective(learner, parts, settings, schedules)
@@ -131,6 +139,7 @@ class _Parts:
     queries: int
     steps: int
     rows: Any
+    both: int = 0
 
 
 def check(settings: Settings, schedules: Sequence[Schedule]) -> None:
@@ -150,21 +159,22 @@ def check(settings: Settings, schedules: Sequence[Schedule]) -> None:
         raise RecipeError(f"loss {settings.loss} imitates a teacher: set teacher to a score column of the run")
     if settings.kind == "reranker":
         wrong = sorted(names & {"remine", "ar2"}) + ["adore"] * (settings.loss == "adore")
-        wrong += [settings.batches] * (settings.batches != "shuffled")
+        wrong += [str(settings.batches)] * (settings.batches not in (None, "shuffled"))
         if wrong:
             raise RecipeError(f"{', '.join(wrong)}: for retrievers only; a reranker has no vectors")
-    if settings.loss == "adore" and (names or settings.lora or settings.batches != "shuffled"):
+    if settings.loss == "adore" and (names or settings.lora or settings.batches not in (None, "shuffled")):
         raise RecipeError("loss adore finds its own negatives at every step: use it without schedules, lora, batches")
     alone = sorted(s.name for s in schedules if s.alone)
     if _world() > 1 and alone:
         raise RecipeError(f"{', '.join(alone)}: keeps notes on every row, which works on one device only")
 
 
-def _prepare(run: Run, settings: Settings) -> _Parts:
+def _prepare(run: Run, settings: Settings, found: Sequence[TwoSided] = ()) -> _Parts:
     kept, held = hold_out(run.pairs, settings.holdout, settings.seed)
+    pairs, kept = joined(run.pairs, kept, found)
     wanted = 0 if settings.loss == "adore" else settings.negatives or 0
     examples = Examples.of(
-        run.pairs,
+        pairs,
         negatives=wanted,
         positives=settings.positives,
         found=settings.found,
@@ -175,7 +185,7 @@ def _prepare(run: Run, settings: Settings) -> _Parts:
     dev = Dev.of(run.pairs, held, 30 if settings.kind == "reranker" else 100)
     course = Course(examples, Shuffled(examples.own), settings.batch or 1, settings.seed)
     steps = max(1, course.per_epoch * (settings.epochs or 1) // _world())
-    return _Parts(examples, dev, len(kept), steps, examples.own)
+    return _Parts(examples, dev, len(kept), steps, examples.own, len(found))
 
 
 def _world() -> int:
@@ -196,8 +206,11 @@ def _objective(learner: Any, parts: _Parts, settings: Settings, schedules: Seque
     if isinstance(objective, AdoreObjective):
         objective.freeze()
     if settings.batches == "together":
-        course.sampler.refresh(Together(parts.rows, mutual(examples)))
-    elif settings.batches != "shuffled":
+        partner = mutual(examples)
+        course.sampler.refresh(Together(parts.rows, partner))
+        if settings.contest:
+            objective.contest = Contest(partner, settings.contest)
+    elif settings.batches in ("ngame", "hard"):
         course.sampler.refresh(_clustered(objective, parts.rows, settings))
     return objective
 
@@ -284,8 +297,8 @@ def _fitting(objective: Objective) -> int | None:
     return None
 
 
-def _key(run: Run, model: str, settings: Settings, schedules: Sequence[Schedule]) -> str:
-    told = [s.told() for s in schedules]
+def _key(run: Run, model: str, settings: Settings, schedules: Sequence[Schedule], found: Sequence[TwoSided]) -> str:
+    told = [s.told() for s in schedules] + [m.record() for m in found]
     text = json.dumps([foils.__version__, card.fingerprint(run), fingerprint(model), settings.facts(), told])
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -356,6 +369,7 @@ def _finish(
         "fingerprint": card.fingerprint(run),
         "queries": parts.queries,
         "rows": len(parts.examples),
+        "both": parts.both,
         "settings": settings.facts() | {"temperature": objective.temperature},
         "schedules": [s.told() for s in schedules],
         "scores": card.scores(conductor.history, kept, held, emptied),

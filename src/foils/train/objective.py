@@ -13,14 +13,16 @@ from sentence_transformers.base.losses.gradcache import CachedLossMixin
 from sentence_transformers.util import all_gather_with_grad
 from torch import Tensor, nn
 
-from foils.errors import DataError, RecipeError
+from foils.errors import RecipeError
 from foils.models.encoder import PROMPTS
 from foils.train import losses, masks
+from foils.train.contest import Contest
 from foils.train.examples import Course, Examples
 from foils.train.losses.rows import average
 from foils.train.settings import Settings
 
 Ints = NDArray[np.int64]
+Vectors = tuple[Tensor, Tensor]
 Row = Callable[[Tensor, Tensor, float], Tensor]
 
 # (scores, targets, temperature) -> (B,) or one number. Losses that need more stand in TAUGHT.
@@ -148,6 +150,7 @@ class Objective(nn.Module):
         super().__init__()
         self.model, self.examples, self.course = model, examples, course
         self.settings, self.temperature, self.watchers = settings, temperature, watchers
+        self.contest: Contest | None = None
         self.emptied, self.seen = torch.zeros((), dtype=torch.int64), 0
         if settings.loss not in LOSSES and settings.loss not in TAUGHT:
             raise RecipeError(f"no loss is called {settings.loss!r}; one of {', '.join((*LOSSES, *TAUGHT))}")
@@ -166,6 +169,8 @@ class Objective(nn.Module):
         weights = self._weights(batch)
         if weights is not None:
             kept = losses.weigh(kept, weights, self.temperature)
+        if self.contest is not None:
+            kept = self.contest.alone(kept, batch, self.temperature)
         costs = self._loss(kept, targets, batch)
         with torch.no_grad():
             negative = ~torch.isneginf(kept) & ~(batch.targets > 0)
@@ -246,9 +251,12 @@ class RetrieverObjective(CachedLossMixin, Objective):
         """
         self.base = (base.eval().requires_grad_(requires_grad=False),)
 
-    def _drift(self, reps: list[Tensor]) -> Tensor:
+    def _drift(self, now: Vectors) -> Tensor:
         """How far the batch's vectors are from where they were: the mean of 1 - cosine."""
-        return torch.cat([1 - torch.cosine_similarity(*ab) for ab in zip(reps, self.held, strict=True)]).mean()
+        before: Vectors = (self.held[0], self.held[1][self.back])
+        if self.contest is not None:
+            now, before = (self.contest.sums(*v, self.batch) for v in (now, before))
+        return torch.cat([1 - torch.cosine_similarity(*ab) for ab in zip(now, before, strict=True)]).mean()
 
     @torch.no_grad()
     def _before(self, features: dict[str, Any]) -> Tensor:
@@ -293,8 +301,8 @@ class RetrieverObjective(CachedLossMixin, Objective):
     ) -> Tensor:
         """From vectors to the loss; called by the gradient cache."""
         queries, docs = torch.cat(reps[0]), torch.cat(reps[1])
-        drift = self.settings.anchor * self._drift([queries, docs]) if self.base else 0.0
         batch, docs = self.batch, docs[self.back]
+        drift = self.settings.anchor * self._drift((queries, docs)) if self.base else 0.0
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             docs, batch = self._gathered(docs, batch)
         loss = self.cost(self.similarity(queries, docs), batch) + drift
@@ -382,17 +390,3 @@ def _per_pair(loss: Callable[[Tensor, Tensor], Tensor], scores: Tensor, targets:
     """Pointwise losses as the mean over each row's list."""
     there = ~torch.isneginf(scores)
     return average(loss(scores, targets), there)
-
-
-def check_finite(value: Tensor, what: str, step: int, ids: list[str]) -> None:
-    """Stop at a number that cannot be trained on.
-
-    Raises:
-        DataError: it is not finite; names the step and the queries of the batch.
-    """
-    if not bool(torch.isfinite(value).all()):
-        shown = ", ".join(ids[:8]) + (f" and {len(ids) - 8} more" if len(ids) > 8 else "")
-        raise DataError(
-            f"{what} of step {step} is not finite (queries of the batch: {shown}); lower the learning rate, or "
-            "train in float32"
-        )

@@ -55,7 +55,8 @@ class Settings:
         threshold: the probability from which ``remove`` removes.
         margin: also masks what the model scores above the positive minus this (GISTEmbed, self-guided); null: off.
         batches: ``shuffled``, ``ngame`` (clusters that double in size), ``hard``, or ``together`` (both rows of a
-            minimal pair in one batch).
+            minimal pair in one batch). Null: ``together`` for a retriever with two-sided pairs, else ``shuffled``.
+        both: train on the two-sided pairs that lie beside the run (``foils make --two-sided``), too.
         teacher: score column that a distillation loss imitates.
         holdout: share of the queries that is kept for evaluation.
         evaluations: during training, evenly spread; each is a checkpoint.
@@ -63,6 +64,9 @@ class Settings:
         precision: of matrix products; ``auto``: bfloat16 on a GPU that has it, else float32. A CPU with bfloat16 units
             gains up to half of the time from it.
         anchor: weight of what holds the vectors of queries and documents near those of the model as it came; 0: off.
+            Of minimal pairs in one batch (``together``) the sum is held, their difference is free.
+        contest: temperature at which the rows of a minimal pair (``together``) compare their own two documents only;
+            0: they take part in the loss of the batch.
         blend: share of the trained weights in the result, the rest from the model as it came (WiSE-FT).
         seed: of everything.
     """
@@ -87,13 +91,15 @@ class Settings:
     doubt: Doubt = "remove"
     threshold: float = 0.5
     margin: float | None = None
-    batches: Batches = "shuffled"
+    batches: Batches | None = None
+    both: bool = True
     teacher: str = ""
     holdout: float = 0.1
     evaluations: int | None = None
     keep: Literal["best", "last"] = "best"
     precision: Precision = "auto"
     anchor: float = 0.0
+    contest: float = 0.0
     blend: float = 1.0
     seed: int = 0
 
@@ -118,7 +124,7 @@ class Settings:
         """Raise a RecipeError unless every value can be trained with."""
         choices = {"kind": As, "doubt": Doubt, "batches": Batches, "precision": Precision}
         for name, kind in choices.items():
-            if getattr(self, name) not in get_args(kind):
+            if getattr(self, name) not in get_args(kind) and (name != "batches" or self.batches is not None):
                 raise RecipeError(f"{name}={getattr(self, name)!r} is not known; one of {', '.join(get_args(kind))}")
         least = {"epochs": 1, "batch": 1, "mini_batch": 1, "negatives": 0, "positives": 1, "length": 8, "lora": 0}
         for name, value in (least | {"layers": 0, "evaluations": 0, "found": 0}).items():
@@ -144,6 +150,10 @@ class Settings:
             raise RecipeError(
                 f"anchor={self.anchor} must be at least 0, and 0 with loss adore and for a reranker (it has no vectors)"
             )
+        if self.contest < 0 or (self.contest and (self.kind == "reranker" or self.loss != "info-nce")):
+            raise RecipeError(
+                f"contest={self.contest} must be at least 0, and 0 with any loss but info-nce and for a reranker"
+            )
         if self.lora and self.layers:
             raise RecipeError("lora and layers exclude each other: adapters sit in all layers")
         if self.kind == "reranker" and not self.negatives:
@@ -168,6 +178,10 @@ def parse(name: str, text: str) -> Any:
             return int(text)
         if "float" in types[name]:
             return float(text)
+        if types[name] == "bool":
+            return {"true": True, "false": False}[text.lower()]
+    except KeyError as error:
+        raise RecipeError(f"{name}={text!r} is neither true nor false") from error
     except ValueError as error:
         raise RecipeError(f"{name}={text!r} is not a number") from error
     return text

@@ -2,17 +2,70 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from foils.errors import DataError
+from foils.counterparts import FILE, add_both, belong, read
+from foils.errors import DataError, RecipeError
+from foils.make.twosided import TwoSided
+from foils.pairs import Pairs
+from foils.run import Run
 from foils.train.batches import Batches, Plan
 from foils.train.examples import Examples
 from foils.train.packing import Batch, Feed
+from foils.train.settings import Batches as Way
+from foils.train.settings import Settings
 
 Ints = NDArray[np.int64]
+
+
+def beside(run: Run, settings: Settings) -> list[TwoSided]:
+    """The two-sided pairs that lie beside a run and are to be trained on.
+
+    Args:
+        run: with a folder; a run in memory has its pairs in its table, if any.
+        settings: settled.
+
+    Raises:
+        DataError: the file is damaged, or was made from another run.
+        RecipeError: there are pairs, and the settings leave them without a negative.
+    """
+    found = read(run.folder) if settings.both and run.folder is not None else []
+    if found and (settings.loss == "adore" or not settings.negatives):
+        why = "loss adore finds its own negatives" if settings.loss == "adore" else "negatives=0 leaves none"
+        raise RecipeError(
+            f"{FILE} holds {len(found):,} two-sided pairs, each with its own negative, and {why}; add --set both=false"
+        )
+    if not belong(run.pairs, found):
+        raise DataError(
+            f"{run.folder}/{FILE} was made from other documents than this run's; run foils make --two-sided again, "
+            "delete it, or add --set both=false"
+        )
+    return found
+
+
+def usual(settings: Settings, found: Sequence[TwoSided]) -> Way:
+    """The batches of a training whose settings name none."""
+    return "together" if found and settings.kind == "retriever" else "shuffled"
+
+
+def joined(pairs: Pairs, queries: NDArray[np.uint32], found: Sequence[TwoSided]) -> tuple[Pairs, NDArray[np.uint32]]:
+    """A run's table with two-sided pairs in it, and the queries to train on with theirs behind.
+
+    They come in after some queries were held out: those are the same with pairs and without, so that both trainings
+    are measured on the same.
+
+    Args:
+        pairs: of the run.
+        queries: to train on.
+        found: from ``beside``.
+    """
+    larger = add_both(pairs, found)
+    sides = np.arange(pairs.collection.queries.height, larger.collection.queries.height, dtype=np.uint32)
+    return larger, np.concatenate((queries, sides))
 
 
 def mutual(examples: Examples) -> Ints:

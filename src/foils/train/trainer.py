@@ -18,9 +18,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from transformers import TrainerCallback
 
+from foils.errors import DataError
 from foils.train.dev import Dev
 from foils.train.examples import Course
-from foils.train.objective import Objective, check_finite
+from foils.train.objective import Objective
 from foils.train.schedule import Schedule
 from foils.train.settings import Settings
 
@@ -254,3 +255,17 @@ def _replace(weights: dict[str, Tensor], path: Path) -> None:
 
     with atomic(path) as temporary:
         torch.save(weights, temporary)
+
+
+def check_finite(value: Tensor, what: str, step: int, ids: list[str]) -> None:
+    """Stop at a number that cannot be trained on.
+
+    Raises:
+        DataError: it is not finite; names the step and the queries of the batch.
+    """
+    if not bool(torch.isfinite(value).all()):
+        shown = ", ".join(ids[:8]) + (f" and {len(ids) - 8} more" if len(ids) > 8 else "")
+        raise DataError(
+            f"{what} of step {step} is not finite (queries of the batch: {shown}); lower the learning rate, or "
+            "train in float32"
+        )
