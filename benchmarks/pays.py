@@ -16,8 +16,8 @@ beside the known positive what grade and detector together make likely; in `verd
 has a row. `foils + truth` has the hidden labels of the same pairs in place of the grades, as a person's: what a perfect
 judge would give. `--how adapter` learns a residual map of frozen vectors (seconds on a CPU), `--how layers` the last
 two layers of the model. `--base wordllama` mines with and trains a weaker model (pays_bases.py says how to install it);
-splits, coefficients of the detector, verdicts and all settings stay those of MiniLM, which pairs with a verdict came
-from too.
+splits, coefficients of the detector, verdicts and all settings stay those of MiniLM, whose runs also chose the pairs
+that have a verdict. Rows where nothing is safe enough have the batch's other documents alone.
 
 A cell is a line of the first file of `--cells`; the others are read only. What is there is not computed again, so a
 longer run continues a shorter one. The table on stdout is made of all cells of the settings asked for.

@@ -11,8 +11,9 @@ BM25 negative, cut to 500 characters.
 
 The training is that of `foils train`: both rows of a pair in one batch, compared with each other alone (`contest`),
 what they share and all other texts held near the model as it came (`anchor`), and moved back toward it by 1 - `share`
-(WiSE-FT). `--develop` measures on pairs from `trecdl19`, on swaps of another writer, and on four small collections
-that are not reported: settings were chosen there. Cells are kept as in typed_training.py.
+(WiSE-FT). A second round (`--rounds 2`) begins with the first one's model. `--develop` measures on pairs from
+`trecdl19`, on swaps of another writer, and on four small collections that are not reported: settings were chosen there.
+Cells are kept as in typed_training.py.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from foils.engine import Local
 from foils.ledger import Ledger
 from foils.make.edits import Edit, apply
 from foils.make.twosided import TwoSided
+from foils.pairs import Pairs
 from foils.run import Run
 from foils.sources.bm25 import Bm25
 from foils.steps import Recipe
@@ -69,6 +71,8 @@ SETTINGS = Settings(
     epochs=1, batch=48, rate=2e-4, negatives=1, length=176, doubt="keep", holdout=0.0, evaluations=0, keep="last",
     batches="together", precision="bfloat16", anchor=6.0, contest=0.02,
 )  # fmt: skip
+# The second round begins with the first one's model, is held near that, and less.
+ROUNDS = (SETTINGS, replace(SETTINGS, anchor=2.0))
 
 
 def lines(name: str) -> Iterator[dict[str, Any]]:
@@ -106,22 +110,30 @@ def swaps(name: str) -> list[TwoSided]:
     ]  # fmt: skip
 
 
-def trained(data: Path, work: Path, seed: int, settings: Settings) -> tuple[Path, dict[str, Any]]:
-    """The model of a seed, and what it was trained on."""
+def trained(data: Path, work: Path, seed: int, rounds: int) -> tuple[Path, dict[str, Any]]:
+    """The model of a seed after so many rounds, and what it was trained on; each round begins with the last one's."""
+    settings, model = ROUNDS[rounds - 1], minilm()
     folder = work / f"asked-{seed}-{stamp(settings)}"
     notes = folder.with_suffix(".json")
     if not notes.exists():
-        probed = Probed.of(data / "probes")
-        collections = [sampled(data, name, seed, probed, QUERIES) for name in SOURCES]
-        shorter = [replace(c, corpus=c.corpus.with_columns(pl.col("text").str.slice(0, CUT))) for c in collections]
-        pairs = [*negations(data, "negation"), *swaps("swaps")]
-        table = add_both(joined([mined(c, seed).pairs for c in shorter]), pairs)
-        facts = {"queries": sum(c.positives["query"].n_unique() for c in collections), "pairs": len(pairs)}
+        if rounds > 1:
+            model = str(trained(data, work, seed, rounds - 1)[0])
+        table, facts = material(data, seed)
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-        run = Run(table, Recipe((Bm25(),), "typed training"), Ledger())
-        done = train(run, minilm(), folder, replace(settings, seed=seed), device="cpu", overwrite=True, quiet=False)
+        run, order = Run(table, Recipe((Bm25(),), "typed training"), Ledger()), seed + 100 * (rounds - 1)
+        done = train(run, model, folder, replace(settings, seed=order), device="cpu", overwrite=True, quiet=False)
         notes.write_text(json.dumps(facts | {"rows": done.rows, "steps": done.steps, "settings": settings.facts()}))
     return folder, json.loads(notes.read_text())
+
+
+def material(data: Path, seed: int) -> tuple[Pairs, dict[str, int]]:
+    """General rows and written pairs in one table; the general rows are drawn anew for each seed."""
+    probed = Probed.of(data / "probes")
+    collections = [sampled(data, name, seed, probed, QUERIES) for name in SOURCES]
+    shorter = [replace(c, corpus=c.corpus.with_columns(pl.col("text").str.slice(0, CUT))) for c in collections]
+    pairs = [*negations(data, "negation"), *swaps("swaps")]
+    facts = {"queries": sum(c.positives["query"].n_unique() for c in collections), "pairs": len(pairs)}
+    return add_both(joined([mined(c, seed).pairs for c in shorter]), pairs), facts
 
 
 def held(data: Path, work: Path) -> list[Path]:
@@ -140,7 +152,7 @@ def held(data: Path, work: Path) -> list[Path]:
 
 def develop(args: argparse.Namespace, engine: Local) -> None:
     """One training, measured on what is not reported."""
-    folder, facts = trained(args.data, args.work, args.seeds[0], SETTINGS)
+    folder, facts = trained(args.data, args.work, args.seeds[0], args.rounds)
     print({k: v for k, v in facts.items() if k != "settings"})
     for share in args.shares:
         model = str(blended(folder, share))
@@ -151,13 +163,21 @@ def develop(args: argparse.Namespace, engine: Local) -> None:
             print(f"  {name}: {means[0]:.2f} > {means[1]:.2f}", flush=True)
 
 
-def compute(args: argparse.Namespace, cells: Cells, engine: Local) -> list[tuple[str, str]]:
+class Kept(Cells):
+    """Cells whose variant says how they were trained."""
+
+    def seed(self, what: str, variant: str, seed: int, **key: Any) -> dict[str, Any] | None:
+        """The cell of a trained model."""
+        return self.get(what=what, variant=variant, seed=seed, **key)
+
+
+def compute(args: argparse.Namespace, cells: Kept, engine: Local) -> list[tuple[str, str]]:
     """All cells that are missing; names of the variants, one for each share."""
     names = []
     for share in args.shares:
-        variant = f"asked {share:g}"
+        variant = f"asked {args.rounds} {share:g}"
         for seed in args.seeds:
-            folder, facts = trained(args.data, args.work, seed, SETTINGS)
+            folder, facts = trained(args.data, args.work, seed, args.rounds)
             model = blended(folder, share)
             names.append((variant, model.name))
             for name in args.probes:
@@ -183,6 +203,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("FOILS_DATA", "../shared/data")))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
+    parser.add_argument("--rounds", type=int, default=1, choices=(1, 2))
     parser.add_argument("--shares", nargs="+", type=float, default=[1.0], help="of the trained weights in the result")
     parser.add_argument("--collections", nargs="*", default=["cacm", "cranfield", "cisi", "npl"])
     parser.add_argument("--probes", nargs="+", default=["nevir_dev", "sugarcrepe_pp"])
@@ -196,7 +217,7 @@ def main() -> None:
     if args.develop:
         develop(args, engine)
         return
-    cells = Cells(args.cells)
+    cells = Kept(args.cells)
     names = dict(compute(args, cells, engine))
     print(describe())
     for variant in names:
