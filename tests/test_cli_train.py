@@ -118,6 +118,27 @@ def test_mistakes_get_one_sentence_and_exit_code_1(made, inside, tmp_path, args,
     assert not (tmp_path / "m").exists()
 
 
+def test_static_embeddings_are_refused_before_they_load(made, inside, tmp_path):
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+
+    from foils.errors import RecipeError
+    from foils.models.encoder import SentenceEncoder
+
+    run, encoder, _ = made
+    words = SentenceTransformer(str(encoder), device="cpu").tokenizer.backend_tokenizer
+    folder = tmp_path / "static"
+    static = SentenceTransformer(modules=[StaticEmbedding(words, embedding_dim=8)], device="cpu")
+    static.save_pretrained(str(folder), create_model_card=False)
+    code, _, err = inside("train", run, "--model", folder, "-o", tmp_path / "m", "-q")
+    assert code == 1
+    assert "static embeddings" in err
+    assert "foils export RUN --to st-triplet" in err
+    with pytest.raises(RecipeError, match="leave max_length out"):
+        SentenceEncoder(model=str(folder), max_length=16).check()
+    SentenceEncoder(model=str(folder)).check()
+
+
 def test_models_and_runs_that_are_not_there(made, inside, tmp_path):
     run, encoder, reranker = made
     for args, message in (

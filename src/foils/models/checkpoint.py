@@ -55,6 +55,12 @@ def read_json(model: str, name: str) -> Any:
         raise DataError(f"{path} cannot be read as JSON ({error}); copy the model again") from error
 
 
+def is_static(model: str) -> bool:
+    """Whether the model is a table of token vectors (static embeddings), which has no layers and cuts no text."""
+    modules = read_json(model, "modules.json") or [{}]
+    return str(modules[0].get("type", "")).endswith("StaticEmbedding")
+
+
 def revision(model: str) -> str | None:
     """The commit of a hub model as it lies in the local hub cache; null for a folder."""
     if Path(model).is_dir():

@@ -19,7 +19,7 @@ from foils.errors import DataError, RecipeError
 from foils.models import precision as precisions
 from foils.models.batches import run_packed, windows
 from foils.models.cache import Parts, cached, open_folder, text_keys
-from foils.models.checkpoint import check_model, fingerprint, quietly, read_json, revision, versions
+from foils.models.checkpoint import check_model, fingerprint, is_static, quietly, read_json, revision, versions
 from foils.protocols import Engine, Role
 
 Precision = Literal["auto", "float32", "float16", "bfloat16", "openvino"]
@@ -70,6 +70,10 @@ class SentenceEncoder:
         kind = self._settings().get("model_type", "SentenceTransformer")
         if kind != "SentenceTransformer":
             raise DataError(f"{self.model!r} is a {kind}, not a model with one dense vector per text")
+        if self.max_length is not None and is_static(self.model):
+            raise RecipeError(
+                f"{self.model!r} is a table of token vectors, which reads whole texts; leave max_length out"
+            )
         if self.unit == "dot" and self._similarity() != "dot":
             raise DataError(
                 f"{self.model!r} compares by {self._similarity()} distance; only cosine and dot product are supported"

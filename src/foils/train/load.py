@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from foils.errors import DataError, MissingExtra
-from foils.models.checkpoint import check_model, quietly, read_json, revision
+from foils.models.checkpoint import check_model, is_static, quietly, read_json, revision
 from foils.train.settings import Settings
 
 LAYER = re.compile(r"\.(?:layer|layers|h|block|blocks)\.(\d+)\.")
@@ -31,6 +31,11 @@ def check(model: str, settings: Settings) -> None:
     if kind is not None and kind != wanted:
         other = "reranker" if kind == "CrossEncoder" else "retriever"
         raise DataError(f"{model!r} is a {kind}, not a {wanted}; train it --as {other}, or name another model")
+    if is_static(model):
+        raise DataError(
+            f"{model!r} is a table of token vectors (static embeddings), and foils train needs layers; export the run "
+            "(foils export RUN --to st-triplet) and train it with sentence-transformers, or name another model"
+        )
 
 
 def load(model: str, settings: Settings, device: str | None) -> Any:
