@@ -123,7 +123,7 @@ def test_short_documents_are_counted():
     docs = harbours()
     short = replace(docs, corpus=docs.corpus.with_columns(text=pl.col("text").str.head(60)))
     done = pair_into(mine(short, recipes.naive, negatives=4), Sides(5))
-    assert (done.pairs, done.reasons["passages"]) == ((), {"shorter than 35 words": 12})
+    assert (done.pairs, done.reasons["passages"]) == ((), {"shorter than 15 words": 12})
     assert len(pair_into(mine(short, recipes.naive, negatives=4), Sides(5, least=5)).pairs) == 5
 
 

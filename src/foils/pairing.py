@@ -55,7 +55,7 @@ class Sides:
 
     number: int
     kinds: tuple[str, ...] = ()
-    least: int = 35
+    least: int = 15
     most: int = 130
     language: str = ""
     seed: int = 0
