@@ -178,3 +178,9 @@ def test_a_part_too_long_or_too_short_is_not_asked():
 def test_a_subordinate_clause_gives_no_question():
     text = Text("The man who built the old harbour was a sailor from Norway.")
     assert asked(text, text.sentences[0], [], "question") is None
+
+
+def test_a_verb_is_not_given_a_prefix_that_only_adjectives_take():
+    maker = Counterparts(("affixal",))
+    assert not maker.make("The old linesman decided that the second of the three goals had been in.")
+    assert maker.make("The border between the two northern valleys is undecided to this day.")

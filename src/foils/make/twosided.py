@@ -23,7 +23,7 @@ from foils.make.negation import clause, insertion, removal
 from foils.make.polarity import quantifiers
 from foils.make.swaps import swaps
 from foils.make.view import Text, Word
-from foils.make.words import opposites, stem
+from foils.make.words import BE, opposites, stem
 
 SHORT = {
     "is": "isn't", "are": "aren't", "was": "wasn't", "were": "weren't", "has": "hasn't", "have": "haven't",
@@ -33,6 +33,9 @@ SHORT = {
 LACKING = {"has": "lacks", "have": "lack", "had": "lacked", "lacks": "has", "lack": "have", "lacked": "had"}
 NUMBER = re.compile(r"(?<![\w.,$£€%/-])(\d{1,3}(?:,\d{3})+|\d{1,4})(?![\w%/-]|[.,]\d)")
 AGAIN = 0.5
+ADJECTIVAL = frozenset(
+    ["a", "an", "the", "any", "some", "no", "very", "highly", "still", "remained", "became", "seems"]
+)
 KINDS: dict[str, Kind] = {
     "negate": "polarity",
     "affirm": "polarity",
@@ -289,8 +292,16 @@ def _opposites(text: Text, sentence: Span) -> Iterator[Turn]:
             there = sum(stem(w.low) == stem(word.low) for w in text.words) > 1
             if there or tied(text, number) or (negated and operator != "quantifier") or _held(text, against):
                 continue
+            if operator == "affixal" and _verb(text, number):
+                continue
             edits = tuple(exchange(text, number, new, operator))
             yield Turn(operator, edits, (), edits)
+
+
+def _verb(text: Text, number: int) -> bool:
+    """*The linesman decided that ...*: there is no verb *to undecide*, only something that is undecided."""
+    before = text.words[number - 1].low if number else ""
+    return text.words[number].low.endswith("ed") and before not in BE | ADJECTIVAL
 
 
 def _held(text: Text, stems: set[str]) -> bool:
