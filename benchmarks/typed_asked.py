@@ -6,8 +6,8 @@
 turned round, and two questions in other words than the passage, one for each version; `swaps.jsonl`: scenes and facts
 with two parties or properties exchanged, each version in two wordings. A language model wrote them with the
 instruction of `foils make --two-sided --llm` at length, without any probe; what shares eight words in a row with one is
-left out. Passages are named by document and place. General rows: queries and positives of five collections with a
-BM25 negative, cut to 500 characters.
+left out. Passages and edits are named by document and place: no text of a collection is in the file. General rows:
+queries and positives of five collections with a BM25 negative, cut to 500 characters.
 
 The training is that of `foils train`: both rows of a pair in one batch, compared with each other alone (`contest`),
 what they share and all other texts held near the model as it came (`anchor`), and moved back toward it by 1 - `share`
@@ -90,12 +90,8 @@ def negations(data: Path, name: str) -> list[TwoSided]:
         texts[collection] = dict(zip(read.corpus["id"], read.passages, strict=True))
     for row in rows:
         passage = " ".join(texts[row["collection"]][row["doc"]][row["start"] : row["end"]].split())
-        places = [passage.index(e["old"]) for e in row["edits"]]
         edits = tuple(
-            sorted(
-                Edit(at, at + len(e["old"]), e["old"], e["new"], "asked")
-                for at, e in zip(places, row["edits"], strict=True)
-            )
+            Edit(e["start"], e["end"], passage[e["start"] : e["end"]], e["new"], "asked") for e in row["edits"]
         )
         changed = apply(passage, edits)
         found.append(TwoSided("asked", "polarity", row["q1"], passage, row["q2"], changed, edits, "asked"))
