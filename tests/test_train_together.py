@@ -29,7 +29,7 @@ from foils.steps import Recipe
 from foils.train import fit
 from foils.train.dev import hold_out
 from foils.train.examples import Examples
-from foils.train.load import blend
+from foils.train.load import blend, load
 from foils.train.settings import Settings, parse
 from foils.train.together import Together, joined, mutual, usual
 from test_pairing import harbours
@@ -216,6 +216,44 @@ def test_pairs_that_cannot_be_trained_on_are_not_left_out_in_silence(beside, tmp
     write(run.folder, [replace(m, source="d-Nowhere") for m in read(run.folder)])
     with pytest.raises(DataError, match="made from other documents than this run's"):
         trained(run, models["retriever"], tmp_path / "m")
+
+
+def by_hand(scores, known, right, wrong, partner):
+    """Two documents at 0.02 for a row of a pair; for others all that answers nothing known, at 0.05."""
+    if partner:
+        return np.log1p(np.exp((scores[wrong] - scores[right]) / 0.02))
+    seen = ~known | (np.arange(len(scores)) == right)
+    return np.log(np.exp((scores[seen] - scores[right]) / 0.05).sum())
+
+
+def test_a_contest_is_in_the_loss_that_is_trained(beside, tmp_path):
+    """The objective's value of each batch, worked out from the model's own vectors row by row."""
+    run, models = beside
+    chosen = replace(QUICK, negatives=1, batches="together", contest=0.02, precision="float32").settled()
+    parts = fit._prepare(run, chosen, read(run.folder))
+    learner = load(models["retriever"], chosen, "cpu").eval()
+    objective, found, kinds = fit._objective(learner, parts, chosen, []), parts.examples, set()
+    partner = mutual(found) >= 0
+    for step in range(objective.course.per_epoch):
+        value = float(objective(torch.tensor([step])).detach())
+        rows = objective.course.rows(step)
+        docs = np.unique(np.concatenate((found.positives[rows, 0], found.negatives[rows, 0])))
+        scores = learner.encode(found.questions(found.query[rows])) @ learner.encode(found.texts(docs)).T
+        known = objective.known.known(torch.tensor(found.query[rows]), torch.tensor(docs)).numpy()
+        right, wrong = (np.searchsorted(docs, side[rows, 0]) for side in (found.positives, found.negatives))
+        costs = [by_hand(*row) for row in zip(scores, known, right, wrong, partner[rows], strict=True)]
+        assert value == pytest.approx(float(np.mean(costs)), rel=2e-3)
+        kinds |= set(partner[rows].tolist())
+    assert kinds == {True, False}
+
+
+def test_a_contest_that_would_do_nothing_is_refused(beside, tmp_path):
+    run, models = beside
+    wanted = replace(QUICK, contest=0.02)
+    for settings_, why in ((replace(wanted, both=False), "shuffled"), (replace(wanted, batches="hard"), "hard")):
+        with pytest.raises(RecipeError, match=f"batches={why} of this run hold none together"):
+            trained(run, models["retriever"], tmp_path / "m", settings_)
+    assert trained(run, models["retriever"], tmp_path / "m", replace(wanted, anchor=1.0))[0].rows == 30
 
 
 def test_the_batches_of_settings_that_name_none(beside):

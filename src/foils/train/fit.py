@@ -32,7 +32,7 @@ from foils.train.objective import LOSSES, TAUGHT, Objective, RerankerObjective, 
 from foils.train.remine import encode_all
 from foils.train.schedule import Schedule
 from foils.train.settings import Settings
-from foils.train.together import Together, beside, joined, mutual, usual
+from foils.train.together import Together, beside, check_contest, joined, mutual, usual
 from foils.train.trainer import STATE, Conductor, build, newest
 
 DONE = "training.json"
@@ -182,6 +182,7 @@ def _prepare(run: Run, settings: Settings, found: Sequence[TwoSided] = ()) -> _P
         queries=kept,
         teacher=settings.teacher,
     )
+    check_contest(settings, examples)
     dev = Dev.of(run.pairs, held, 30 if settings.kind == "reranker" else 100)
     course = Course(examples, Shuffled(examples.own), settings.batch or 1, settings.seed)
     steps = max(1, course.per_epoch * (settings.epochs or 1) // _world())

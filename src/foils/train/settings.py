@@ -64,7 +64,7 @@ class Settings:
         precision: of matrix products; ``auto``: bfloat16 on a GPU that has it, else float32. A CPU with bfloat16 units
             gains up to half of the time from it.
         anchor: weight of what holds the vectors of queries and documents near those of the model as it came; 0: off.
-            Of minimal pairs in one batch (``together``) the sum is held, their difference is free.
+            With ``contest`` the sum of a minimal pair is held, its difference is free.
         contest: temperature at which the rows of a minimal pair (``together``) compare their own two documents only;
             0: they take part in the loss of the batch.
         blend: share of the trained weights in the result, the rest from the model as it came (WiSE-FT).

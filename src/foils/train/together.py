@@ -91,6 +91,23 @@ def mutual(examples: Examples) -> Ints:
     return partner
 
 
+def check_contest(settings: Settings, examples: Examples) -> None:
+    """Raise unless a contest, if one is wanted, finds both rows of minimal pairs in one batch.
+
+    Args:
+        settings: with the batches of the training.
+        examples: a training set.
+
+    Raises:
+        RecipeError: the setting would do nothing.
+    """
+    if settings.contest and (settings.batches != "together" or (mutual(examples) < 0).all()):
+        raise RecipeError(
+            f"contest={settings.contest:g} compares the two rows of minimal pairs, and batches={settings.batches} of "
+            "this run hold none together; make some (foils make RUN --two-sided N), or leave contest out"
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class Together(Plan):
     """Both rows of a minimal pair in one batch, and as many pairs in each batch as in any other.
