@@ -19,6 +19,7 @@ import authors
 from chat_server import Drop, error, reply, serving
 from foils import counterparts, recipes
 from foils.collection import build
+from foils.counterparts import FACTS
 from foils.engine import Local
 from foils.errors import DataError, JudgeError, RecipeError
 from foils.judges.llm import Llm
@@ -29,7 +30,7 @@ from foils.make.view import WORD
 from foils.make.write import Helpers
 from foils.making import Wish, make_into
 from foils.models.llm import Budget
-from foils.pairing import FACTS, Sides, pair_into, planned_pairs, window
+from foils.pairing import Sides, pair_into, planned_pairs, window
 from foils.run import Run, mine
 from test_make_write import chat, kept
 from test_making import TOWNS
@@ -110,6 +111,13 @@ def test_what_somebody_mended_by_hand_is_left_alone(run):
     assert len(pair_into(run, Sides(4)).pairs) == 2
     path.unlink()
     assert len(pair_into(run, Sides(4)).pairs) == 4
+
+
+def test_they_go_along_into_another_run_folder(run, tmp_path):
+    made = pair_into(run, Sides(5)).pairs
+    there = make_into(run, Wish(kinds=("year",)), out=tmp_path / "other").run
+    assert tuple(counterparts.read(there.folder)) == made
+    assert pair_into(there, Sides(5)).again
 
 
 def test_made_negatives_are_no_passages_and_change_no_pairs(run):

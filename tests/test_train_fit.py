@@ -186,6 +186,22 @@ def test_only_the_last_layers_learn(run, models, tmp_path):
     assert all("layer.1." in k or "pooler" in k for k in changed)
 
 
+@pytest.mark.parametrize("kind", ["retriever", "reranker"])
+def test_without_dropout_a_learning_model_repeats_itself(models, kind):
+    from foils.train import load
+
+    def spread(dropout):
+        model = load.load(models[kind], Settings(kind=kind, dropout=dropout, length=32), "cpu").train()
+        text = "When do the eels leave the river?"
+        features = model.preprocess([(text, text)] if kind == "reranker" else [text])
+        name = "scores" if kind == "reranker" else "sentence_embedding"
+        torch.manual_seed(1)
+        return float((model(dict(features))[name] - model(dict(features))[name]).abs().max().detach())
+
+    assert spread(0.0) == 0
+    assert spread(0.5) > 0
+
+
 def test_adore_trains_the_query_side_only(run, models, tmp_path):
     from sentence_transformers import SentenceTransformer
 
@@ -323,6 +339,7 @@ def test_out_of_memory_says_what_fits(run, models, tmp_path, monkeypatch, kind):
         ({"holdout": 0.9}, [], "holdout=0.9"),
         ({"batch": 0}, [], "batch=0 is too small"),
         ({"rate": -1.0}, [], "must be above 0"),
+        ({"dropout": 1.0}, [], "dropout=1.0 must be a share below 1"),
         ({"doubt": "ignore"}, [], "doubt='ignore'"),
         ({"loss": "adore"}, ["conan"], "loss adore finds its own"),
     ],

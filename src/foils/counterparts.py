@@ -18,7 +18,7 @@ from foils.made import MARK, RANK
 from foils.make.twosided import TwoSided
 from foils.pairs import Pairs
 
-FILE = "both.jsonl"
+FILE, FACTS = "both.jsonl", "both.json"
 
 
 def add_both(pairs: Pairs, found: Sequence[TwoSided]) -> Pairs:

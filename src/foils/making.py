@@ -15,8 +15,8 @@ from typing import Literal, NamedTuple
 import polars as pl
 
 import foils
+from foils import counterparts, recipe_file, report
 from foils import made as marked
-from foils import recipe_file, report
 from foils.errors import DataError, RecipeError
 from foils.files import write_bytes
 from foils.folder import MANIFEST, Folder, read_json
@@ -377,8 +377,9 @@ def _store(run: Run, target: Path | None, key: str, bare: Pairs, entries: Sequen
     folder = Folder(target, str(read_json(target / MANIFEST)["key"]) if own else key)
     if not own:
         folder.open()
-        if run.folder is not None and (run.folder / VERDICTS).is_file():
-            write_bytes(target / VERDICTS, (run.folder / VERDICTS).read_bytes())
+        for name in (VERDICTS, counterparts.FILE, counterparts.FACTS) if run.folder is not None else ():
+            if (run.folder / name).is_file():
+                write_bytes(target / name, (run.folder / name).read_bytes())
     marked.write(target, bare.collection, entries)
     title, records = run.pairs.collection.name or "foils", marked.read(target)
     page = report.render(run.pairs, title=title, recipe=text, ledger=run.ledger, made=records)

@@ -32,7 +32,6 @@ from foils.models.questions import Answer, Estimate, total
 from foils.pairs import Pairs
 from foils.run import Run
 
-FACTS = "both.json"
 LONGEST = 8000  # characters of a document that are looked at
 PASSAGES = "passages"
 SPENT = "not asked, the budget is spent"
@@ -343,9 +342,9 @@ def _key(bare: Pairs, sides: Sides, helpers: Helpers) -> str:
 
 def _there(folder: Path, key: str) -> Paired | None:
     """The same, made before and complete; a file that somebody has mended since stays as it is."""
-    if not (folder / FACTS).is_file() or not (folder / counterparts.FILE).is_file():
+    if not (folder / counterparts.FACTS).is_file() or not (folder / counterparts.FILE).is_file():
         return None
-    facts: dict[str, Any] = read_json(folder / FACTS)
+    facts: dict[str, Any] = read_json(folder / counterparts.FACTS)
     if facts.get("key") != key:
         return None
     pairs = tuple(counterparts.read(folder))
@@ -355,7 +354,7 @@ def _there(folder: Path, key: str) -> Paired | None:
 
 def _store(folder: Path, key: str, sides: Sides, helpers: Helpers, found: Paired) -> None:
     """Write the pairs, then what they were made from: without that, or with another, they are made again."""
-    (folder / FACTS).unlink(missing_ok=True)
+    (folder / counterparts.FACTS).unlink(missing_ok=True)
     counterparts.write(folder, found.pairs)
     facts = {
         "key": key,
@@ -365,4 +364,4 @@ def _store(folder: Path, key: str, sides: Sides, helpers: Helpers, found: Paired
         "passages": found.passages,
         "models": helpers.facts(),
     }
-    write_text(folder / FACTS, json.dumps(facts, ensure_ascii=False, indent=1) + "\n")
+    write_text(folder / counterparts.FACTS, json.dumps(facts, ensure_ascii=False, indent=1) + "\n")

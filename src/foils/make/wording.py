@@ -108,6 +108,9 @@ WAYS = (
 )
 ASKING = (
     "Let the two differ in the decisive words only.",
+    "Let both have the same answer, a name, thing, year or place in both passages, described by what was turned round.",
+    "Ask for what follows from it, in everyday words that are neither the passage's nor their opposites: which wreck "
+    "still lies on the seabed, for could not be recovered.",
     "Let the two differ by more than a plain not.",
     "Let the two be worded quite differently.",
     "Write one of them, or both, as somebody types it into a search box, without a question mark.",
@@ -127,6 +130,7 @@ EXCHANGE = (
 REWORDING = (
     "Reword both lightly.",
     "Share as few words and as little word order with the sentence as you can.",
+    "Word each anew, as somebody else would who saw the same, and leave out a detail that does not decide.",
     "Put both as questions that the sentence answers, with who, what or which.",
 )
 READ = (

@@ -65,12 +65,26 @@ def load(model: str, settings: Settings, device: str | None) -> Any:
     loaded.read_before = loaded.max_seq_length
     if settings.length and (loaded.max_seq_length or settings.length) >= settings.length:
         loaded.max_seq_length = settings.length
+    if settings.dropout is not None:
+        _drop(loaded, settings.dropout)
     loaded.model_card_data.local_files_only = True
     if settings.lora:
         _adapt(loaded, settings.lora)
     elif settings.layers:
         _freeze(loaded, settings.layers)
     return loaded
+
+
+def _drop(model: Any, share: float) -> None:
+    """Dropout of every layer, where models keep it: in modules of torch, and as numbers of attention."""
+    from torch.nn import Dropout
+
+    for part in model.modules():
+        if isinstance(part, Dropout):
+            part.p = share
+        for name in ("attention_dropout", "dropout_prob"):
+            if isinstance(getattr(part, name, None), float):
+                setattr(part, name, share)
 
 
 def _freeze(model: Any, layers: int) -> None:
