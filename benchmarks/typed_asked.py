@@ -85,18 +85,20 @@ class Round:
         swaps: files of captions.
         settings: of the training.
         words: a passage is cut to the sentences around its edits, at least so many words; 0: not cut.
+        begin: share of the last round's weights to begin with, the rest MiniLM's.
     """
 
     negations: tuple[str, ...]
     swaps: tuple[str, ...]
     settings: Settings
     words: int = 0
+    begin: float = 1.0
 
 
 ROUNDS = (
     Round(("negation", "negation-long"), ("swaps",), SETTINGS, 70),
     Round(("negation-implied", "negation-more", "negation-long"), ("swaps-captions", "swaps"), SETTINGS, 90),
-    Round(("negation-own",), ("swaps-captions",), SETTINGS),
+    Round(("negation-own",), ("swaps-captions",), replace(SETTINGS, anchor=6.0), begin=0.8),
 )
 
 
@@ -158,7 +160,7 @@ def trained(data: Path, work: Path, seed: int, rounds: int) -> tuple[Path, dict[
     notes = folder.with_suffix(".json")
     if not notes.exists():
         if rounds > 1:
-            model = str(trained(data, work, seed, rounds - 1)[0])
+            model = str(blended(trained(data, work, seed, rounds - 1)[0], ROUNDS[rounds - 1].begin))
         table, facts = material(data, seed, ROUNDS[rounds - 1])
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
         run, order = Run(table, Recipe((Bm25(),), "typed training"), Ledger()), seed + 100 * (rounds - 1)
