@@ -377,8 +377,8 @@ def _store(run: Run, target: Path | None, key: str, bare: Pairs, entries: Sequen
     folder = Folder(target, str(read_json(target / MANIFEST)["key"]) if own else key)
     if not own:
         folder.open()
-        for name in (VERDICTS, counterparts.FILE, counterparts.FACTS) if run.folder is not None else ():
-            if (run.folder / name).is_file():
+        for name in (VERDICTS, counterparts.FILE, counterparts.FACTS):
+            if run.folder is not None and (run.folder / name).is_file():
                 write_bytes(target / name, (run.folder / name).read_bytes())
     marked.write(target, bare.collection, entries)
     title, records = run.pairs.collection.name or "foils", marked.read(target)
