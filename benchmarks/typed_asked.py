@@ -78,7 +78,7 @@ SETTINGS = Settings(
 
 @dataclass(frozen=True)
 class Round:
-    """A training on some of the files; the second one begins with the first one's model.
+    """A training on some of the files; each but the first begins with the last one's model.
 
     Args:
         negations: files of passages.

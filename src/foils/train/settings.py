@@ -63,7 +63,7 @@ class Settings:
         keep: ``best`` of the evaluations, the start included, or ``last``.
         precision: of matrix products; ``auto``: bfloat16 on a GPU that has it, else float32. A CPU with bfloat16 units
             gains up to half of the time from it.
-        dropout: of all layers while they learn; null: as the model has it (0.1 in most). 0 is faster on a CPU.
+        dropout: of all layers while they learn; null: as the model has it (0.1 in most).
         anchor: weight of what holds the vectors of queries and documents near those of the model as it came; 0: off.
             With ``contest`` the sum of a minimal pair is held, its difference is free.
         contest: temperature at which the rows of a minimal pair (``together``) compare their own two documents only;
