@@ -67,6 +67,17 @@ class Contest:
         scaled = scores * (temperature / self.temperature)
         return torch.where(paired, scaled.masked_fill(~batch.own, -torch.inf), scores)
 
+    def blocks(self, batch: Rows) -> tuple[Tensor, Tensor]:
+        """(P, 2) rows and (P, 2) documents of the minimal pairs whose rows both stand in the batch.
+
+        Args:
+            batch: with one positive per row of a pair.
+        """
+        mates, first = self.mates(batch.rows).to(batch.targets.device), batch.targets.argmax(dim=1)
+        here = torch.arange(len(mates), device=mates.device)
+        rows = torch.stack((here, mates), dim=1)[here < mates]
+        return rows, first[rows]
+
     def sums(self, queries: Tensor, docs: Tensor, batch: Rows) -> tuple[Tensor, Tensor]:
         """Unit vectors, those of a pair replaced by their sum.
 

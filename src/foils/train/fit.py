@@ -24,6 +24,7 @@ from foils.models.checkpoint import fingerprint, quietly
 from foils.run import Run
 from foils.train import card, load
 from foils.train.adore import AdoreObjective, routed
+from foils.train.anchor import Anchor, Rehearsal
 from foils.train.batches import Hard, Ngame, Plan, Shuffled
 from foils.train.contest import Contest
 from foils.train.dev import Dev, hold_out
@@ -96,6 +97,8 @@ def train(
         schedule.check()
     check(settings, schedules)
     load.check(model, settings)
+    if settings.near:
+        load.check(settings.near, settings)
     folder = Path(out)
     found = beside(run, settings)
     settings = replace(settings, batches=settings.batches or usual(settings, found))
@@ -217,10 +220,22 @@ def _objective(learner: Any, parts: _Parts, settings: Settings, schedules: Seque
 
 
 def _hold(objective: Objective, model: str, device: str | None) -> None:
-    """Give the objective the model as it came, if its vectors are to stay near."""
-    if isinstance(objective, RetrieverObjective) and objective.settings.anchor:
-        where = next(objective.model.parameters()).device
-        objective.hold(load.load(model, replace(objective.settings, layers=0, lora=0), device).to(where))
+    """Give the objective what the anchor holds to, if there is one.
+
+    Raises:
+        RecipeError: another model is to be held to, of other tokens.
+    """
+    settings = objective.settings
+    if not isinstance(objective, RetrieverObjective) or not settings.anchor:
+        return
+    base = load.load(settings.near or model, replace(settings, layers=0, lora=0), device)
+    learner: Any = objective.model
+    if settings.near and base.tokenizer.get_vocab() != learner.tokenizer.get_vocab():
+        raise RecipeError(f"near={settings.near!r} reads other tokens than {model!r}; name a model of the same family")
+    rehearsal = Rehearsal.of(objective.examples, settings.rehearse, settings.seed) if settings.rehearse else None
+    where = next(learner.parameters()).device
+    similarity = objective.similarity if settings.holds == "scores" else None
+    objective.anchor = Anchor(base.to(where), settings.anchor, similarity, rehearsal)
 
 
 def _dev(objective: Objective, dev: Dev | None) -> Dev | None:
@@ -300,7 +315,8 @@ def _fitting(objective: Objective) -> int | None:
 
 def _key(run: Run, model: str, settings: Settings, schedules: Sequence[Schedule], found: Sequence[TwoSided]) -> str:
     told = [s.told() for s in schedules] + [m.record() for m in found]
-    text = json.dumps([foils.__version__, card.fingerprint(run), fingerprint(model), settings.facts(), told])
+    held = [fingerprint(settings.near)] if settings.near else []
+    text = json.dumps([foils.__version__, card.fingerprint(run), fingerprint(model), settings.facts(), told, *held])
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -16,13 +16,13 @@ from torch import Tensor, nn
 from foils.errors import RecipeError
 from foils.models.encoder import PROMPTS
 from foils.train import losses, masks
+from foils.train.anchor import Anchor
 from foils.train.contest import Contest
 from foils.train.examples import Course, Examples
 from foils.train.losses.rows import average
 from foils.train.settings import Settings
 
 Ints = NDArray[np.int64]
-Vectors = tuple[Tensor, Tensor]
 Row = Callable[[Tensor, Tensor, float], Tensor]
 
 # (scores, targets, temperature) -> (B,) or one number. Losses that need more stand in TAUGHT.
@@ -237,36 +237,7 @@ class RetrieverObjective(CachedLossMixin, Objective):
     stretches of similar length. Fails with a model without tokens (static embeddings): use ST's own losses there.
     """
 
-    base: tuple[Any, ...] = ()
-
-    def hold(self, base: nn.Module) -> None:
-        """Hold the vectors near those of another model, by the weight ``anchor`` of the settings.
-
-        Feature distillation from the model as it came, the usual remedy against forgetting (Li and Hoiem, Learning
-        without Forgetting, ECCV 2016): the mean of 1 - cosine over all texts of the batch is added to the loss. Takes a
-        third of a step more.
-
-        Args:
-            base: frozen; not a part of this module, so that no optimizer and no checkpoint sees it.
-        """
-        self.base = (base.eval().requires_grad_(requires_grad=False),)
-
-    def _drift(self, now: Vectors) -> Tensor:
-        """How far the batch's vectors are from where they were: the mean of 1 - cosine."""
-        before: Vectors = (self.held[0], self.held[1][self.back])
-        if self.contest is not None:
-            now, before = (self.contest.sums(*v, self.batch) for v in (now, before))
-        return torch.cat([1 - torch.cosine_similarity(*ab) for ab in zip(now, before, strict=True)]).mean()
-
-    @torch.no_grad()
-    def _before(self, features: dict[str, Any]) -> Tensor:
-        """The vectors of the model as it came, in stretches as the other one reads them."""
-        size, mask, found = self.mini_batch_size, features["attention_mask"], []
-        for start in range(0, len(mask), size):
-            longest = int(mask[start : start + size].sum(-1).max())
-            part = {k: v[start : start + size, :longest] for k, v in features.items() if isinstance(v, Tensor)}
-            found.append(self.base[0](part)["sentence_embedding"])
-        return torch.cat(found)
+    anchor: Anchor | None = None
 
     @property
     def mini_batch_size(self) -> int:  # type: ignore[override]
@@ -281,17 +252,19 @@ class RetrieverObjective(CachedLossMixin, Objective):
         examples, rows = self.examples, self.course.rows(int(step[-1]))
         batch = assemble(examples, rows, step.device)
         docs = batch.docs.cpu().numpy()
-        documents = examples.texts(docs)
+        more = self.anchor.beside(int(step[-1])) if self.anchor else ([], [])
+        documents = examples.texts(docs) + more[1]
         order = np.argsort([-len(t) for t in documents], kind="stable")
-        asked = examples.questions(examples.query[rows])
+        asked = examples.questions(examples.query[rows]) + more[0]
         features = [
             tokens(self.model, asked, "query"),
             tokens(self.model, [documents[i] for i in order], "document"),
         ]
         self.batch, self.back = batch, torch.from_numpy(np.argsort(order)).to(step.device)
         features = [{k: v.to(step.device) if isinstance(v, Tensor) else v for k, v in f.items()} for f in features]
-        self.held = [self._before(f) for f in features] if self.base else []
-        if len(rows) + len(docs) > (self.settings.mini_batch or 0):
+        if self.anchor:
+            self.anchor.remember(features, self.back, self.mini_batch_size)
+        if len(asked) + len(documents) > (self.settings.mini_batch or 0):
             return self.forward_cached(features)
         reps = [[r for r, _ in self.embed_minibatch_iter(f, with_grad=True, copy_random_state=False)] for f in features]
         return self.calculate_loss(reps)
@@ -302,10 +275,11 @@ class RetrieverObjective(CachedLossMixin, Objective):
         """From vectors to the loss; called by the gradient cache."""
         queries, docs = torch.cat(reps[0]), torch.cat(reps[1])
         batch, docs = self.batch, docs[self.back]
-        drift = self.settings.anchor * self._drift((queries, docs)) if self.base else 0.0
+        held = self.anchor.cost((queries, docs), self.contest, batch) if self.anchor else 0.0
+        queries, docs = queries[: len(batch.rows)], docs[: len(batch.docs)]
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             docs, batch = self._gathered(docs, batch)
-        loss = self.cost(self.similarity(queries, docs), batch) + drift
+        loss = self.cost(self.similarity(queries, docs), batch) + held
         if with_backward:
             if loss.requires_grad:
                 torch.autograd.backward(loss)

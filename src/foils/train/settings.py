@@ -11,6 +11,7 @@ Effort = Literal["low", "normal", "high"]
 As = Literal["retriever", "reranker"]
 Doubt = Literal["remove", "weigh", "soften", "keep"]
 Batches = Literal["shuffled", "ngame", "hard", "together"]
+Holds = Literal["vectors", "scores"]
 Precision = Literal["auto", "float32", "bfloat16"]
 
 # What the dial sets: a first result in minutes on a laptop; what most papers do; all that the data can give.
@@ -64,8 +65,14 @@ class Settings:
         precision: of matrix products; ``auto``: bfloat16 on a GPU that has it, else float32. A CPU with bfloat16 units
             gains up to half of the time from it.
         dropout: of all layers while they learn; null: as the model has it (0.1 in most).
-        anchor: weight of what holds the vectors of queries and documents near those of the model as it came; 0: off.
-            With ``contest`` the sum of a minimal pair is held, its difference is free.
+        anchor: weight of what holds the model near what it was when it came; 0: off. With ``contest`` the sum of a
+            minimal pair is held, its difference is free.
+        holds: what the anchor holds: ``vectors`` of queries and documents, or the ``scores`` between them, which leaves
+            the vectors free to move as long as no ranking changes.
+        near: model that the anchor holds to, of the same tokens, such as the one that an earlier training began with;
+            empty: the one that this training begins with.
+        rehearse: passages of the collection that stand beside each batch, only to be held by the anchor; drawn from
+            those that no row trains on.
         contest: temperature at which the rows of a minimal pair (``together``) compare their own two documents only;
             0: they take part in the loss of the batch.
         blend: share of the trained weights in the result, the rest from the model as it came (WiSE-FT).
@@ -101,6 +108,9 @@ class Settings:
     precision: Precision = "auto"
     dropout: float | None = None
     anchor: float = 0.0
+    holds: Holds = "vectors"
+    near: str = ""
+    rehearse: int = 0
     contest: float = 0.0
     blend: float = 1.0
     seed: int = 0
@@ -124,7 +134,7 @@ class Settings:
 
     def check(self) -> None:
         """Raise a RecipeError unless every value can be trained with."""
-        choices = {"kind": As, "doubt": Doubt, "batches": Batches, "precision": Precision}
+        choices = {"kind": As, "doubt": Doubt, "batches": Batches, "precision": Precision, "holds": Holds}
         for name, kind in choices.items():
             if getattr(self, name) not in get_args(kind) and (name != "batches" or self.batches is not None):
                 raise RecipeError(f"{name}={getattr(self, name)!r} is not known; one of {', '.join(get_args(kind))}")
@@ -154,6 +164,8 @@ class Settings:
             raise RecipeError(
                 f"anchor={self.anchor} must be at least 0, and 0 with loss adore and for a reranker (it has no vectors)"
             )
+        if self.rehearse < 0 or ((self.rehearse or self.near) and not self.anchor):
+            raise RecipeError(f"rehearse={self.rehearse} must be at least 0; it and near={self.near!r} need an anchor")
         if self.contest < 0 or (self.contest and (self.kind == "reranker" or self.loss != "info-nce")):
             raise RecipeError(
                 f"contest={self.contest} must be at least 0, and 0 with any loss but info-nce and for a reranker"
