@@ -13,12 +13,12 @@ and place: no text of a collection is in the files. General rows: queries and po
 negative, cut to 500 characters.
 
 The training is that of `foils train`: both rows of a pair in one batch, compared with each other alone (`contest`),
-what they share and all other texts held near the model as it came (`anchor`), and moved back toward it by 1 - `share`
-(WiSE-FT). Each further round (`--rounds 2`) begins with the model of the last one. Rounds 4 and 5 hold the scores
-of MiniLM, and rehearse documents, no query and no label, of the four collections that are reported by default and of
-two that settings are chosen on; `--collections scifact` is not among them. `--develop` measures on pairs from
-`trecdl19` and `noveleval2306`, on swaps of another writer, and on four small collections that are not reported:
-settings were chosen there. Cells are kept as in typed_training.py.
+all else held near the model as it came (`anchor`). Each further round (`--rounds 2`) begins with the model of the last
+one; `--shares` moves its weights back (WiSE-FT), toward MiniLM, from round 4 on toward those that the round began with.
+Rounds 4 and 5 hold the scores of MiniLM, and rehearse documents, no query and no label, of the four collections that
+are reported by default and of two that settings are chosen on; `--collections scifact` is not among them. `--develop`
+measures on pairs from `trecdl19` and `noveleval2306`, on swaps of another writer, and on four small collections that
+are not reported: settings were chosen there. Cells are kept as in typed_training.py.
 """
 
 from __future__ import annotations
@@ -194,6 +194,13 @@ def trained(data: Path, work: Path, seed: int, rounds: int) -> tuple[Path, dict[
     return folder, json.loads(notes.read_text())
 
 
+def shared(args: argparse.Namespace, seed: int, share: float) -> tuple[Path, dict[str, Any]]:
+    """The model of a seed with its weights moved back, toward MiniLM or where the round began, and its facts."""
+    folder, facts = trained(args.data, args.work, seed, args.rounds)
+    begun = trained(args.data, args.work, seed, args.rounds - 1)[0] if ROUNDS[args.rounds - 1].rehearsed else minilm()
+    return blended(folder, share, base=str(begun)), facts
+
+
 def material(data: Path, seed: int, of: Round) -> tuple[Pairs, dict[str, int]]:
     """General rows and written pairs in one table; the general rows are drawn anew for each seed."""
     probed = Probed.of(data / "probes")
@@ -227,10 +234,10 @@ def held(data: Path, work: Path) -> list[Path]:
 
 def develop(args: argparse.Namespace, engine: Local) -> None:
     """One training, measured on what is not reported."""
-    folder, facts = trained(args.data, args.work, args.seeds[0], args.rounds)
-    print({k: v for k, v in facts.items() if k != "settings"})
     for share in args.shares:
-        model = str(blended(folder, share))
+        path, facts = shared(args, args.seeds[0], share)
+        model = str(path)
+        print({k: v for k, v in facts.items() if k != "settings"})
         print(f"share {share:g}: {json.dumps(brief(probed_cell(model, held(args.data, args.work), engine)))}")
         for name in DEVELOP:
             collection = small(whole(args.data, name, ("train", "test") if name == "adi" else ("test",)))
@@ -252,8 +259,7 @@ def compute(args: argparse.Namespace, cells: Kept, engine: Local) -> list[tuple[
     for share in args.shares:
         variant = f"asked {args.rounds} {share:g}"
         for seed in args.seeds:
-            folder, facts = trained(args.data, args.work, seed, args.rounds)
-            model = blended(folder, share)
+            model, facts = shared(args, seed, share)
             names.append((variant, model.name))
             for name in args.probes:
                 key = {"what": "probe", "variant": variant, "seed": seed, "name": model.name, "set": name}

@@ -416,14 +416,14 @@ def develop(args: argparse.Namespace, engine: Local) -> None:
             print(f"{name}: {means[0]:.4f} > {means[1]:.4f}", flush=True)
 
 
-def blended(folder: Path, share: float, *, named: bool = False) -> Path:
-    """The model with its weights moved back toward MiniLM's; ``named``: only where it would be."""
+def blended(folder: Path, share: float, *, named: bool = False, base: str | None = None) -> Path:
+    """The model with its weights moved back toward MiniLM's or another's; ``named``: only where it would be."""
     target = folder.with_name(f"{folder.name}-blend-{share:g}")
     if share == 1 or named:
         return folder if share == 1 else target
     if not target.exists():
-        model, base = (SentenceTransformer(m, device="cpu") for m in (str(folder), minilm()))
-        blend(model, base, share)
+        model, before = (SentenceTransformer(m, device="cpu") for m in (str(folder), base or minilm()))
+        blend(model, before, share)
         model.save_pretrained(str(target), create_model_card=False)
     return target
 
