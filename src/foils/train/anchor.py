@@ -22,7 +22,7 @@ SHORTEST, LONGEST = 4, 14  # words of a stretch that stands for a query
 def drift(now: Vectors, before: Vectors) -> Tensor:
     """How far vectors are from where they were: the mean of 1 - cosine over queries and documents.
 
-    Feature distillation from the model as it came, the usual remedy against forgetting (Li and Hoiem, Learning without
+    Feature distillation from the frozen model, the usual remedy against forgetting (Li and Hoiem, Learning without
     Forgetting, ECCV 2016). Forbids too much: a turn of all vectors together changes no ranking, and counts.
 
     Args:
@@ -130,7 +130,7 @@ class Anchor:
     """Holds a learner near a frozen model.
 
     Args:
-        base: the model as it came; in no optimizer and in no checkpoint.
+        base: the model to hold to; in no optimizer and in no checkpoint.
         weight: of what is added to the loss.
         similarity: scores of (B, D) queries and (U, D) documents, to hold (``reordering``); null: hold vectors
             (``drift``).
@@ -149,15 +149,15 @@ class Anchor:
         self.before: Vectors = (torch.empty(0), torch.empty(0))
 
     def beside(self, step: int) -> tuple[list[str], list[str]]:
-        """Texts to encode behind the queries and the documents of a step."""
+        """Texts to encode after the queries and the documents of a step."""
         return self.rehearsal.texts(step) if self.rehearsal is not None else ([], [])
 
     def remember(self, features: list[dict[str, Any]], back: Tensor, size: int) -> None:
-        """Keep the vectors of the model as it came.
+        """Keep the vectors of the frozen model.
 
         Args:
             features: of queries, and of documents by length.
-            back: (U,) where each document stands among these.
+            back: (U,) place of each document in the sorted ones.
             size: texts encoded at once.
         """
         queries, docs = (encoded(self.base, f, size) for f in features)
@@ -189,7 +189,7 @@ def _sums(vectors: Vectors, contest: Contest, batch: Rows) -> Vectors:
 
 @torch.no_grad()
 def encoded(model: nn.Module, features: dict[str, Any], size: int) -> Tensor:
-    """Vectors of texts, in stretches of so many.
+    """Vectors of texts, in chunks of ``size``.
 
     Args:
         model: frozen.

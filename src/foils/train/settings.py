@@ -65,12 +65,11 @@ class Settings:
         precision: of matrix products; ``auto``: bfloat16 on a GPU that has it, else float32. A CPU with bfloat16 units
             gains up to half of the time from it.
         dropout: of all layers while they learn; null: as the model has it (0.1 in most).
-        anchor: weight of what holds the model near what it was when it came; 0: off. With ``contest`` the sum of a
-            minimal pair is held, its difference is free.
+        anchor: weight of what holds the model near the starting model; 0: off. What a ``contest`` asks for is free.
         holds: what the anchor holds: ``vectors`` of queries and documents, or the ``scores`` between them, which leaves
-            the vectors free to move as long as no ranking changes.
-        near: model that the anchor holds to, of the same tokens, such as the one that an earlier training began with;
-            empty: the one that this training begins with.
+            the vectors free to move as long as the scores of a query keep their distances.
+        near: model to hold to, with the same tokenizer, such as the one that an earlier training started from; empty:
+            the starting model.
         rehearse: passages of the collection that stand beside each batch, only to be held by the anchor; drawn from
             those that no row trains on.
         contest: temperature at which the rows of a minimal pair (``together``) compare their own two documents only;
@@ -181,7 +180,7 @@ class Settings:
 
 
 def parse(name: str, text: str) -> Any:
-    """A value of ``--set train.NAME=TEXT`` in the type of the setting.
+    """A value of ``--set NAME=TEXT`` in the type of the setting.
 
     Raises:
         RecipeError: no such setting, or a text of another type.
