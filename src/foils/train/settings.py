@@ -163,8 +163,13 @@ class Settings:
             raise RecipeError(
                 f"anchor={self.anchor} must be at least 0, and 0 with loss adore and for a reranker (it has no vectors)"
             )
-        if self.rehearse < 0 or ((self.rehearse or self.near) and not self.anchor):
-            raise RecipeError(f"rehearse={self.rehearse} must be at least 0; it and near={self.near!r} need an anchor")
+        if self.rehearse < 0:
+            raise RecipeError(f"rehearse={self.rehearse} must be at least 0")
+        if (self.rehearse or self.near) and not self.anchor:
+            what = f"rehearse={self.rehearse}" if self.rehearse else f"near={self.near!r}"
+            raise RecipeError(
+                f"{what} says what an anchor holds, and anchor=0 holds nothing; set anchor, to 2 for instance"
+            )
         if self.contest < 0 or (self.contest and (self.kind == "reranker" or self.loss != "info-nce")):
             raise RecipeError(
                 f"contest={self.contest} must be at least 0, and 0 with any loss but info-nce and for a reranker"
