@@ -176,29 +176,36 @@ def swaps(name: str) -> list[TwoSided]:
     ]  # fmt: skip
 
 
+def begun(data: Path, work: Path, seed: int, rounds: int) -> str:
+    """What a round begins with: MiniLM, or the last round's model, moved back if so wanted."""
+    if rounds == 1:
+        return minilm()
+    return str(blended(trained(data, work, seed, rounds - 1)[0], ROUNDS[rounds - 1].begin))
+
+
 def trained(data: Path, work: Path, seed: int, rounds: int) -> tuple[Path, dict[str, Any]]:
-    """The model of a seed after so many rounds, and what it was trained on; each round begins with the last one's."""
+    """The model of a seed after so many rounds, and what it was trained on."""
     this = ROUNDS[rounds - 1]
-    settings, model = this.settings, minilm()
-    folder = work / f"asked-{seed}-{rounds}-{stamp(settings)}"
+    folder = work / f"asked-{seed}-{rounds}-{stamp(this.settings)}"
     notes = folder.with_suffix(".json")
     if not notes.exists():
-        if rounds > 1:
-            model = str(blended(trained(data, work, seed, rounds - 1)[0], this.begin))
+        model = begun(data, work, seed, rounds)
         table, facts = material(data, seed, this)
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
         run, order = Run(table, Recipe((Bm25(),), "typed training"), Ledger()), seed + 100 * (rounds - 1)
-        told = replace(settings, seed=order, near=minilm() if this.rehearsed else "")
+        told = replace(this.settings, seed=order, near=minilm() if this.rehearsed else "")
         done = train(run, model, folder, told, device="cpu", overwrite=True, quiet=False)
-        notes.write_text(json.dumps(facts | {"rows": done.rows, "steps": done.steps, "settings": settings.facts()}))
+        notes.write_text(
+            json.dumps(facts | {"rows": done.rows, "steps": done.steps, "settings": this.settings.facts()})
+        )
     return folder, json.loads(notes.read_text())
 
 
 def shared(args: argparse.Namespace, seed: int, share: float) -> tuple[Path, dict[str, Any]]:
     """The model of a seed with its weights moved back, toward MiniLM or where the round began, and its facts."""
     folder, facts = trained(args.data, args.work, seed, args.rounds)
-    begun = trained(args.data, args.work, seed, args.rounds - 1)[0] if ROUNDS[args.rounds - 1].rehearsed else minilm()
-    return blended(folder, share, base=str(begun)), facts
+    late = bool(ROUNDS[args.rounds - 1].rehearsed)
+    return blended(folder, share, base=begun(args.data, args.work, seed, args.rounds) if late else minilm()), facts
 
 
 def material(data: Path, seed: int, of: Round) -> tuple[Pairs, dict[str, int]]:

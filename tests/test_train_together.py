@@ -137,13 +137,19 @@ def test_precision_is_checked():
         Settings(precision="int4").settled()
 
 
+def with_pairs(folder):
+    """A run whose folder holds two-sided pairs."""
+    run = mine(harbours(), recipes.naive, negatives=4, out=folder)
+    pair_into(run, Sides(50, ("negate", "number")))
+    return run
+
+
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory):
-    """A run whose folder holds two-sided pairs, and small models."""
+    """The folder of such a run, and small models."""
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("beside")
-    run = mine(harbours(), recipes.naive, negatives=4, out=folder / "run")
-    pair_into(run, Sides(50, ("negate", "number")))
+    run = with_pairs(folder / "run")
     return run.folder, {"retriever": tiny.encoder(folder / "e"), "reranker": tiny.reranker(folder / "r")}
 
 

@@ -65,7 +65,8 @@ class Settings:
         precision: of matrix products; ``auto``: bfloat16 on a GPU that has it, else float32. A CPU with bfloat16 units
             gains up to half of the time from it.
         dropout: of all layers while they learn; null: as the model has it (0.1 in most).
-        anchor: weight of what holds the model near the starting model; 0: off. What a ``contest`` asks for is free.
+        anchor: weight of what holds the model near the starting model; 0: off. What a ``contest`` asks for is free. It
+            sees the noise of dropout, too: with a large weight set ``dropout`` to 0.
         holds: what the anchor holds: ``vectors`` of queries and documents, or the ``scores`` between them, which leaves
             the vectors free to move as long as the scores of a query keep their distances.
         near: model to hold to, with the same tokenizer, such as the one that an earlier training started from; empty:

@@ -180,6 +180,8 @@ def arguments(settings: Settings, work: Path, steps: int, device: str | None) ->
     """The training arguments of sentence-transformers; a step is one batch of ours."""
     kinds = {"retriever": SentenceTransformerTrainingArguments, "reranker": CrossEncoderTrainingArguments}
     gpu = device != "cpu" and torch.cuda.is_available()
+    # Told nothing, transformers expects bfloat16 of an accelerator, and refuses it where there is none.
+    cpu = device == "cpu" or (device is None and not torch.accelerator.is_available())
     return kinds[settings.kind](
         output_dir=str(work),
         max_steps=steps,
@@ -196,7 +198,7 @@ def arguments(settings: Settings, work: Path, steps: int, device: str | None) ->
         logging_strategy="no",
         report_to="none",
         disable_tqdm=True,
-        use_cpu=device == "cpu",
+        use_cpu=cpu,
         bf16=settings.precision == "bfloat16"
         or (settings.precision == "auto" and gpu and torch.cuda.is_bf16_supported()),
         dataloader_pin_memory=gpu,
