@@ -147,6 +147,18 @@ def test_a_recipe_file_runs_again_and_refuses_models_of_its_own(run, tmp_path):
     assert "names its own models" in mixed.stderr
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--negatives", "8"), ("--depth", "50"), ("--seed", "0"), ("--short", "relax"), ("--precision", "float32")],
+)
+def test_a_recipe_file_refuses_options_that_it_would_overrule(tmp_path, option, value):
+    (tmp_path / "r.toml").write_text('[[step]]\nuse = "bm25"\n[[step]]\nuse = "top"\nby = "rank.bm25"\n')
+    done = foils("mine", ALMANAC, "-o", "x", "--recipe", "r.toml", option, value, cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert f"{option}: r.toml names its own models, sources and options" in done.stderr
+    assert not (tmp_path / "x").exists()
+
+
 def test_version():
     assert foils("--version").stdout == "foils 0.1.0\n"
 

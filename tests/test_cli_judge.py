@@ -157,6 +157,12 @@ def test_the_risk_alone_selects_again(run, foils):
         (["--judge", "answer", "--judge", "answer", "--judge", "answer"], "takes two judges, 3 were given"),
         (["--judge", "replay:nowhere.tsv"], "nowhere.tsv"),
         (["--audit", "5", "--risk", "0.1"], "--audit: needs --judge"),
+        (["--judge", "answer", "--audit", "5", "--dry-run"], "--audit: --dry-run prices what --budget buys"),
+        (["--judge", "answer", "--risk", "0.1", "--confidence", "0.9", "--dry-run"], "--confidence: --dry-run prices"),
+        (["--self-test", "--risk", "0.1"], "--self-test: needs --judge"),
+        (["--judge", "answer", "--self-test", "--risk", "0"], "--risk: --self-test measures the judge"),
+        (["--judge", "answer", "--self-test", "--audit", "5"], "--audit: --self-test measures the judge"),
+        (["--judge", "answer", "--self-test", "--confidence", "0.9"], "--confidence: --self-test measures the judge"),
     ],
 )
 def test_wrong_input_is_one_sentence(run, foils, args, says):

@@ -12,11 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from foils.review.app import Guard
 from foils.run import Run
 from review_server import hostile, served
 
 httpx = pytest.importorskip("httpx", reason="the extra llm is not installed")
 pytest.importorskip("uvicorn", reason="the extra review is not installed")
+testclient = pytest.importorskip("starlette.testclient", reason="the extra review is not installed")
+responses = pytest.importorskip("starlette.responses", reason="the extra review is not installed")
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +78,19 @@ def test_the_token_becomes_a_strict_cookie_that_scripts_cannot_read(address):
     assert "samesite=strict" in cookie
     assert address.partition("token=")[2] not in answer.text + cookie
     assert len(address.partition("token=")[2]) >= 32
+
+
+def test_two_pages_in_one_browser_do_not_lock_each_other_out():
+    def browser(token):
+        return testclient.TestClient(Guard(responses.PlainTextResponse("in"), token), base_url="http://127.0.0.1")
+
+    pages = {token: browser(token) for token in ("one", "two")}
+    jar = {name: value for token, page in pages.items() for name, value in page.get(f"/?token={token}").cookies.items()}
+    sent = {"Cookie": "; ".join(f"{name}={value}" for name, value in jar.items())}
+    for page in pages.values():
+        page.cookies.clear()
+        assert page.get("/").status_code == 403
+        assert page.get("/", headers=sent).text == "in"
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:80", "", "[::1"])

@@ -86,6 +86,9 @@ def test_what_is_written_is_read(tmp_path):
     write(tmp_path, found)
     assert read(tmp_path) == found
     assert len({name(m) for m in found}) == 2
+    found[0] = replace(found[0], passage="One\u2028line\x85of\x1ctext.")
+    write(tmp_path, found)
+    assert read(tmp_path) == found
     write(tmp_path, [])
     assert read(tmp_path) == []
 

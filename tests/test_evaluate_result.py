@@ -1,6 +1,7 @@
 """A whole evaluation: what is said when labels are missing, and what is written."""
 
 import json
+import re
 
 import polars as pl
 import pytest
@@ -178,6 +179,18 @@ def test_the_page_is_escaped_and_loads_nothing(tmp_path):
         assert f'<section id="{key}"' in page
     assert page.count('<svg class="chart"') == 3
     assert page == render(evaluate(world(ALL), runs(tmp_path), Plan(dropout=2), Local()))
+
+
+@pytest.mark.parametrize("names", [("text", "query_id"), ("relevant", "order")])
+def test_a_system_may_be_called_like_a_column(tmp_path, names):
+    systems = runs(tmp_path)
+    called = [System(name, "run", s.model) for name, s in zip(names, systems, strict=True)]
+    for some, plain in ((called, systems), (called[:1], systems[:1])):
+        cells = []
+        for given in (some, plain):
+            page = render(evaluate(world(ALL), given, Plan(), Local()))
+            cells.append(re.findall(r"<td[^>]*>([^<]*)</td>", page.partition('<section id="queries"')[2]))
+        assert cells[0][:-4] == cells[1][:-4] != []
 
 
 def test_a_curve_over_single_labels_says_what_it_is_not(tmp_path):

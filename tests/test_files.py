@@ -2,11 +2,12 @@ import os
 import stat
 import subprocess
 import sys
+import threading
 
 import pytest
 
 from foils.errors import DataError
-from foils.files import atomic, write_bytes, write_text
+from foils.files import atomic, lines_of, locked, write_bytes, write_text
 
 
 def names(folder):
@@ -125,3 +126,26 @@ def test_a_folder_without_write_permission(tmp_path):
             write_text(tmp_path / "a.txt", "1")
     finally:
         tmp_path.chmod(0o700)
+
+
+def test_one_at_a_time_in_a_folder(tmp_path):
+    target = tmp_path / "n.txt"
+    write_text(target, "0")
+
+    def count():
+        for _ in range(20):
+            with locked(tmp_path):
+                write_text(target, str(int(target.read_text()) + 1))
+
+    threads = [threading.Thread(target=count) for _ in range(3)]
+    [t.start() for t in threads]
+    [t.join() for t in threads]
+    assert target.read_text() == "60"
+    with pytest.raises(DataError, match=r"cannot open .*nowhere: No such file"), locked(tmp_path / "nowhere"):
+        pass
+
+
+def test_only_line_feeds_end_a_line():
+    ends = "\u2028\u2029\x85\x1c\x0b\x0c"
+    assert lines_of(f"a{ends}b\r\n\nc\n") == [f"a{ends}b", "", "c"]
+    assert (lines_of(""), lines_of("\n"), lines_of("a")) == ([], [""], ["a"])

@@ -187,6 +187,12 @@ def written(folder, name, text):
     [
         ("a.tsv", "query-id\tcorpus-id\tscore\nq0\td10\t3\nq0\td11\t1\nq0\td12\t-1\nq9\td99\t3\n"),
         ("a.csv", "qid,docid,label\nq0,d10,3\nq0,d11,1\nq0,d12,-1\n"),
+        ("quoted.csv", '"query-id","corpus-id","score","why"\n"q0","d10","3","a, b"\n"q0","d11","1",""\nq0,d12,-1,\n'),
+        (
+            "ends.jsonl",
+            '{"qid": "q0", "pid": "d10", "rel": 3, "why": "a\u2028b\x85c"}\n{"qid": "q0", "pid": "d11", "rel": 1}\n'
+            '{"qid": "q0", "pid": "d12", "rel": -1}\n',
+        ),
         ("a.trec", "q0 0 d10 3\nq0 0 d11 1\nq0 0 d12 -1\n"),
         ("tabs.trec", "q0\t0\td10\t3\nq0\t0\td11\t1\nq0\t0\td12\t-1\n"),
         (

@@ -18,7 +18,8 @@ from foils.models.lsa import Lsa
 from foils.promise import Waiting, audit, promise
 from foils.protocols import Verdict
 from foils.recipes import Plan, default, naive
-from foils.run import Run, mine
+from foils.review.book import RELEVANT, Book
+from foils.run import VERDICTS, Run, mine
 from foils.verdicts import keys
 
 ALMANAC = Path(__file__).parent.parent / "examples" / "almanac"
@@ -226,6 +227,24 @@ def test_a_person_fills_in_a_sheet(run, tmp_path):
     assert (done.relevant, done.abstained, done.waiting) == (6, 6, 2)
     settled = Run.open(run.folder).verdicts.settled(Run.open(run.folder).pairs)
     assert settled.height == 12
+    corrected = filled.with_columns(relevant=pl.Series(["no", *said[1:]]))
+    (tmp_path / "sheet.csv").write_text(corrected.write_csv(), encoding="utf-8")
+    done = judge(Run.open(run.folder), sheet, Local(), budget=20, rounds=1)
+    assert (done.asked, done.relevant, done.waiting) == (1, 0, 2)
+
+
+def test_what_a_person_says_meanwhile_is_kept_and_not_counted(run):
+    pair = Book(run.pairs, run.folder / VERDICTS)
+
+    @dataclass(frozen=True)
+    class Slow(Knows):
+        def verdicts(self, pairs, rows, engine):
+            pair.decide(0, "human:ann", RELEVANT)
+            return super().verdicts(pairs, rows, engine)
+
+    done = judge(run, Slow(), Local(), budget=10, rounds=1)
+    assert done.asked == 10
+    assert Run.open(run.folder).verdicts.frame["by"].to_list() == ["human:ann"] + ["knows@1"] * 10
 
 
 def test_a_promise_waits_for_a_person(run, tmp_path):

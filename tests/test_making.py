@@ -294,3 +294,9 @@ def test_selecting_again_leaves_made_negatives_alone(run):
     assert after.filter(pl.col("kind").is_not_null()).height == typed
     mined = after.filter(pl.col("kind").is_null())["p_relevant"]
     assert mined.len() == 0 or mined.mean() <= 0.02
+
+
+def test_a_record_is_one_line_whatever_its_texts_hold(tmp_path):
+    record = {"id": "made-1", "text": "one\u2028line\x85of\x1ctext"}
+    (tmp_path / marked.FILE).write_text(json.dumps(record, ensure_ascii=False) + "\n", encoding="utf-8")
+    assert marked.read(tmp_path) == [record]

@@ -14,10 +14,13 @@ from hypothesis import given as drawn
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from foils.audit.tables import Separated
 from foils.collection import Collection
 from foils.errors import DataError, MissingExtra
 from foils.readers import read
-from foils.readers.values import parse_list
+from foils.readers.labels import read_labels
+from foils.readers.sources import table
+from foils.readers.values import Hazards, parse_list
 
 
 def lines(folder: Path, *rows: object, name: str = "train.jsonl") -> Path:
@@ -174,6 +177,8 @@ def test_a_broken_corpus_names_its_line(tmp_path: Path, corpus: str | bytes, mes
         ),
         ("query-id\tcorpus-id\tscore\nq\t1\t0.5", r"qrels.tsv, line 2: score must be a grade .* found '0.5'"),
         ("query-id\tcorpus-id\tscore\nq\t\t1", r"qrels.tsv, line 2: corpus-id must be an id"),
+        ("query-id\tcorpus-id\tscore\nq\t1\t2147483648", r"line 2: score must be a grade .* found '2147483648'"),
+        ("q 0 1 2147483648", r"qrels.tsv, line 1: the fourth column must be a grade .* found '2147483648'"),
         ("a\tb\tc\nq\t1\t1", r"qrels.tsv must have the header query-id corpus-id score.*found the columns a, b, c"),
         ("q 0 1 1\nq 0 1", r"qrels.tsv, line 2: 3 fields, TREC qrels have 4"),
         ("query-id\tcorpus-id\tscore\nx\ty\t1", r"names a known query: first id 'x'"),
@@ -186,6 +191,25 @@ def test_broken_qrels_name_their_line(tmp_path: Path, qrels: str, message: str) 
     lines(tmp_path, qrels, name="qrels.tsv")
     with pytest.raises(DataError, match=message):
         read(tmp_path)
+
+
+def test_labels_in_jsonl_are_read_row_by_row(tmp_path: Path) -> None:
+    ids = [*range(150), "PLAIN-1"]
+    rows = [{"query-id": i, "corpus-id": i, "score": n % 2} for n, i in enumerate(ids)]
+    labels = read_labels(lines(tmp_path, *rows, name="a.jsonl"), Hazards())
+    assert labels.rows() == [(str(i), str(i), n % 2) for n, i in enumerate(ids)]
+    late = [{"query-id": "q", "corpus-id": str(i)} for i in range(150)]
+    with pytest.raises(DataError, match=r"b.jsonl, line 1: score must be a grade .* found None"):
+        read_labels(lines(tmp_path, *late, {**late[0], "score": 0}, name="b.jsonl"), Hazards())
+    assert read_labels(lines(tmp_path, *late, name="c.jsonl"), Hazards())["grade"].to_list() == [1] * 150
+    for grade in (2**31, 10**400):
+        with pytest.raises(DataError, match=r"d.jsonl, line 1: score must be a grade \(a whole number below"):
+            read_labels(lines(tmp_path, {**late[0], "score": grade}, name="d.jsonl"), Hazards())
+
+
+def test_labels_with_quoted_ids(tmp_path: Path) -> None:
+    file = lines(tmp_path, '"query-id","corpus-id","score"', '"q, 1","d1","2"', "q2,d2,0", name="a.csv")
+    assert read_labels(file, Hazards()).rows() == [("q, 1", "d1", 2), ("q2", "d2", 0)]
 
 
 def test_bom_crlf_and_gzip(tmp_path: Path) -> None:
@@ -201,6 +225,26 @@ def test_bom_crlf_and_gzip(tmp_path: Path) -> None:
     (tmp_path / "train.jsonl.gz").write_bytes(b"\x1f\x8b broken")
     with pytest.raises(DataError, match="cannot be unpacked as gzip"):
         read(tmp_path / "train.jsonl.gz")
+
+
+@pytest.mark.parametrize(
+    ("text", "texts"),
+    [
+        ('1\t"Foo bar\n2\tbaz\n3\t"end" thing\n4\tx"\n5\tlast', ['"Foo bar', "baz", '"end" thing', 'x"', "last"]),
+        ('1\t"Foo bar\n2\tbaz"\n3\tlast\n', ['"Foo bar', 'baz"', "last"]),
+        ('1\t"one\ntwo ""2"""\n2\t"last"\n', ['one\ntwo "2"', "last"]),
+        ('1\t"%s\ntwo"\n' % ("one " * 50_000), ["one " * 50_000 + "\ntwo"]),
+    ],
+)
+def test_quotation_marks_of_a_tab_separated_file(tmp_path: Path, text: str, texts: list[str]) -> None:
+    file = lines(tmp_path, "id\ttext\n" + text, name="corpus.tsv")
+    assert table(file)["text"].to_list() == texts
+    assert [r.row["text"] for r in Separated(file, "\t").records()] == texts
+
+
+def test_the_line_of_a_broken_table_is_counted_by_line_feeds(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"t.csv, line 3: 3 fields, the header has 2"):
+        table(lines(tmp_path, "query,positive", "a\u2028\x85,b", "a,b,c", name="t.csv"))
 
 
 def test_broken_tables_say_where(tmp_path: Path) -> None:

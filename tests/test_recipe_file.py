@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foils import recipe_file, recipes
+from foils.bands import Band
 from foils.errors import RecipeError
 from foils.judges.answer import AnswerJudge
 from foils.models.lsa import Lsa
@@ -35,6 +36,15 @@ def test_every_named_recipe_checks_and_survives_its_file(name):
 def test_options_survive_the_file(n, a, shares):
     recipe = Recipe((SimAns(n=n, a=a), Quota(shares=tuple(shares))), name="π", paper='a "quoted" paper')
     assert recipe_file.loads(recipe_file.dumps(recipe)) == recipe
+
+
+def test_a_null_that_is_not_the_default_survives_the_file():
+    source, steps = recipes.named("naive", PLAN).steps[0], (Band(), Band(upper=None), Band(lower=-0.3, upper=None))
+    recipe = Recipe((source, *steps))
+    assert recipe_file.loads(recipe_file.dumps(recipe)) == recipe
+    plain, unset = (recipe_file.dumps(Recipe((step,))) for step in steps[:2])
+    assert "unset" not in plain
+    assert 'unset = [\n    "upper",\n]' in unset
 
 
 def test_settings_override_by_method_or_label():
@@ -77,6 +87,10 @@ def test_wrong_settings_say_what_would_work(setting, message):
         ("[[step]]\nn = 3", "expected a table with use"),
         ("[[step]]\nuse = 'top'\nk = 3", "step 1.*no option 'k'"),
         ("[[step]]\nuse = 'top'\nn = '3'", "expected a whole number"),
+        ("[[step]]\nuse = 'top'\nunset = 'n'", "expected a list of options"),
+        ("[[step]]\nuse = 'top'\nunset = ['k']", "no option 'k'"),
+        ("[[step]]\nuse = 'top'\nunset = ['n']", "expected a whole number"),
+        ("[[step]]\nuse = 'band'\nupper = 0.1\nunset = ['upper']", "upper has the value 0.1 and stands in unset"),
         ("[[step]]\nuse = 'lsa'", "not a step by itself"),
     ],
 )

@@ -113,6 +113,13 @@ def test_no_probability_no_chart() -> None:
     assert EDGES[-1] == 1
 
 
+def test_an_estimate_without_verdicts_says_how_far_off_it_was() -> None:
+    told = risk(likely_pairs(), known(likely_pairs(), Ledger()), 2, None)
+    assert "five times too careful" in told
+    assert "twelve times too bold" in told
+    assert "factor of two" not in told
+
+
 def test_the_leading_score_is_the_samplers() -> None:
     assert leading(RISKY, ("cos.dense", "bm25.bm25")) == "bm25.bm25"
     assert leading(RISKY, ("cos.dense",)) == "cos.dense"

@@ -338,14 +338,16 @@ def test_verdicts_go_out_and_come_back_the_same(run, tmp_path, mined):
     for i, row in enumerate(rows[:4].tolist()):
         book.decide(row, ANNA, [RELEVANT, NOT_RELEVANT, CANNOT_TELL, RELEVANT][i], "why <b>")
     book.undo(ANNA)
+    Verdicts().add(run.pairs, rows[4:5], [Verdict(0.5, "llm:x", "a\u2028b\x85c")], "llm:x").write(tmp_path / "more")
+    book.extend(Verdicts.read(tmp_path / "more").frame)
     file = tmp_path / "v.jsonl"
     file.write_text(exchange.jsonl(run.pairs, book.verdicts), encoding="utf-8")
     assert set(json.loads(file.read_text().splitlines()[0])) >= {"query", "document", "query_id", "p_relevant"}
     shutil.copytree(mined, tmp_path / "other")
     other = Book(run.pairs, tmp_path / "other" / VERDICTS)
-    assert exchange.take(other, file) == (11, 0, 0)
+    assert exchange.take(other, file) == (12, 0, 0)
     assert other.verdicts.frame.equals(book.verdicts.frame)
-    assert exchange.take(other, file) == (0, 11, 0)
+    assert exchange.take(other, file) == (0, 12, 0)
 
 
 def test_argilla_records_carry_people_notes_and_suggestions(run, tmp_path):

@@ -7,8 +7,10 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -18,8 +20,14 @@ from foils.collection import Collection, build
 from foils.errors import DataError, RecipeError
 from foils.folder import MANIFEST, Folder
 from foils.models.lsa import Lsa
+from foils.models.vectors import Vectors
 from foils.recipes import Plan
 from foils.run import Run, mine
+from foils.select import Top
+from foils.sources.dense import Dense
+from foils.sources.runs import RunFile
+from foils.steps import Recipe
+from foils.verdicts import Verdicts
 
 FILES = ("recipe.toml", "pairs.parquet", "report.html", "manifest.json", "collection/corpus.parquet")
 
@@ -75,6 +83,50 @@ def test_a_second_call_returns_the_finished_run(tmp_path):
     before = (tmp_path / "run" / "ledger.json").read_bytes()
     mine(words(), recipes.naive, out=tmp_path / "run")
     assert (tmp_path / "run" / "ledger.json").read_bytes() == before
+
+
+def test_other_columns_and_the_order_of_the_file_are_part_of_a_run(tmp_path):
+    bare = words()
+    linked = replace(bare, corpus=bare.corpus.with_columns(links=pl.lit("d1")))
+    other = replace(bare, corpus=bare.corpus.with_columns(links=pl.lit("d2")))
+    answered = replace(bare, queries=bare.queries.with_columns(answers=pl.Series([["iron"]] * 30)))
+    listed = [replace(bare, given=pl.DataFrame({"query": [0], "doc": [9], "position": [n]})) for n in (1, 2)]
+    assert bare.extras == ""
+    assert len({c.extras for c in (bare, linked, other, answered, *listed)}) == 6
+    assert len({c.fingerprint for c in (bare, linked, other, answered, *listed)}) == 1
+    mine(linked, recipes.naive, out=tmp_path / "run")
+    mine(replace(linked), recipes.naive, out=tmp_path / "run")
+    with pytest.raises(DataError, match="holds another run"):
+        mine(other, recipes.naive, out=tmp_path / "run")
+
+
+def test_what_a_file_of_the_recipe_holds_is_part_of_a_run(tmp_path):
+    ranking = tmp_path / "run.trec"
+    np.save(tmp_path / "d.npy", np.eye(200, 8, dtype=np.float32))
+    np.save(tmp_path / "q.npy", np.eye(30, 8, dtype=np.float32))
+    given = Vectors(tmp_path / "q.npy", tmp_path / "d.npy")
+    recipe = Recipe((RunFile(path=str(ranking)), Dense(encoder=given), Top(n=2, by="rank.run")))
+    ranking.write_text("q0 Q0 d5 1 2.0 x\nq0 Q0 d6 2 1.0 x\n")
+    mine(words(), recipe, out=tmp_path / "run")
+    mine(words(), recipe, out=tmp_path / "run")
+    np.save(tmp_path / "d.npy", np.eye(200, 8, k=1, dtype=np.float32))
+    with pytest.raises(DataError, match="holds another run"):
+        mine(words(), recipe, out=tmp_path / "run")
+    mine(words(), recipe, out=tmp_path / "run", overwrite=True)
+    ranking.write_text("q0 Q0 d7 1 2.0 x\nq0 Q0 d8 2 1.0 x\n")
+    with pytest.raises(DataError, match="holds another run"):
+        mine(words(), recipe, out=tmp_path / "run")
+
+
+def test_what_was_made_goes_with_the_run_and_verdicts_stay(tmp_path):
+    mine(words(), recipes.naive, out=tmp_path / "run")
+    made, kept = ("made.jsonl", "both.jsonl", "both.json"), "verdicts.parquet"
+    Verdicts().write(tmp_path / "run" / kept)
+    for name in made:
+        (tmp_path / "run" / name).write_text("{}\n")
+    mine(words(), recipes.simans, out=tmp_path / "run", overwrite=True)
+    assert not [name for name in made if (tmp_path / "run" / name).exists()]
+    assert (tmp_path / "run" / kept).exists()
 
 
 def test_another_run_is_never_overwritten_unasked(tmp_path):

@@ -182,6 +182,17 @@ def test_random_fill_never_takes_a_positive_a_seen_document_or_a_copy():
     assert filled["doc"].to_list() == [2, 3, 4, 5, 6]
 
 
+def test_random_fill_never_takes_what_answers_the_same_question():
+    where = collection(2, 8)
+    corpus = where.corpus.with_columns(
+        text=pl.when(pl.col("id") == "d07").then(pl.lit("text number 1")).otherwise("text")
+    )
+    where = type(where)(corpus, where.queries.with_columns(text=pl.Series(["who?", "Who? "])), where.positives)
+    filled = Top(n=7, short="random")(scored(where, {0: [(2, 0.5)]}), Local()).negatives()
+    assert filled.filter(pl.col("query") == 0)["doc"].to_list() == [2, 3, 4, 5, 6]
+    assert filled.filter(pl.col("query") == 1)["doc"].to_list() == [2, 3, 4, 5, 6]
+
+
 def test_relax_never_takes_back_what_a_hard_rule_dropped():
     pairs = one_query(0.9, [0.8, 0.7], unit="cos").drop(pl.lit(value=True), "known-positive")
     assert Top(n=2, short="relax")(pairs, Local()).negatives().height == 0

@@ -36,6 +36,10 @@ SCORED = {
     "a hit per line": '{"query_id": "q0", "doc_id": "d03", "score": 9.5}\n'
     '{"query_id": "q0", "doc_id": "d01", "score": 8.5}\n'
     '{"query_id": "q1", "doc_id": "d02", "score": 3.0}\n',
+    "other line ends in a text": '{"qid": "q0", "hits": [{"docid": "d03", "score": 9.5}], "query": "a\u2028b\x85c"}\n'
+    '{"qid": "q0", "hits": [{"docid": "d01", "score": 8.5}]}\r\n{"qid": "q1", "neg": ["d02"], "scores": [3]}\n',
+    "other line ends in a column": "qid\tdocid\tscore\ttext\r\nq0\td03\t9.5\ta\u2028b\x0bc\r\nq0\td01\t8.5\tx\r\n"
+    "q1\td02\t3\tx\r\n",
     "pylate": '{"query_id": "q0", "document_ids": ["d03", "d01"], "scores": [9.5, 8.5]}\n'
     '{"query_id": "q1", "document_ids": ["d02"], "scores": [3]}\n',
 }

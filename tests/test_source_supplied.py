@@ -1,5 +1,7 @@
 """Negatives that came with the data."""
 
+from dataclasses import replace
+
 import polars as pl
 
 from foils.collection import build
@@ -39,6 +41,15 @@ def test_the_order_of_the_file_is_the_rank(engine):
     )
     found = Supplied().find(world(given), engine)
     assert found.sort("rank")["doc"].to_list() == [3, 2, 1]
+
+
+def test_a_grade_below_zero_is_no_judgment(engine):
+    pairs = world()
+    grade = pl.when(pl.col("grade") == 0).then(pl.lit(-1, dtype=pl.Int32)).otherwise("grade")
+    pool = pairs.collection.negatives.with_columns(grade=grade)
+    after = Supplied()(replace(pairs, collection=replace(pairs.collection, negatives=pool)), engine).frame
+    assert after.filter(pl.col("rank.supplied").is_not_null())["doc"].to_list() == [1, 2, 3]
+    assert after.select(pl.col("kind", "judged_by", "p_relevant").is_null().all()).row(0) == (True, True, True)
 
 
 def test_nothing_supplied(engine):

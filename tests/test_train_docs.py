@@ -84,3 +84,17 @@ def test_the_code_of_the_page_runs():
     exec(code, given)  # noqa: S102
     assert given["suspect"].tolist() == [[False, False, False, True], [False] * 4]
     assert given["loss"].item() == pytest.approx(0.5 * (2.5 + 0.0789), abs=0.01)
+
+
+def test_the_page_names_every_setting():
+    from dataclasses import fields
+
+    from foils.train.settings import Settings
+
+    page = (Path(__file__).parent.parent / "docs" / "train.md").read_text(encoding="utf-8")
+    table = page.split("## All settings")[1].split("## ")[0]
+    named = {"kind": "--as", "mini_batch": "--mini-batch"}
+    options = ("effort", "loss", "epochs", "batch", "negatives", "length", "lora", "seed")
+    named |= {name: f"--{name}" for name in options}
+    assert table.count("\n| `") == len(fields(Settings))
+    assert [f.name for f in fields(Settings) if f"\n| `{named.get(f.name, f.name)}` |" not in table] == []

@@ -16,6 +16,7 @@ from foils.models.lsa import Lsa
 from foils.recipes import Plan
 from foils.run import Run
 from foils.train import fit, schedule
+from foils.train.objective import LOSSES
 from foils.train.schedules import named
 from foils.train.settings import Settings
 
@@ -221,7 +222,7 @@ def test_retriever_and_ranker_in_turns(run, models, tmp_path):
     assert len(done.history) > 1
 
 
-@pytest.mark.parametrize("loss", sorted(fit.LOSSES))
+@pytest.mark.parametrize("loss", sorted(LOSSES))
 @pytest.mark.parametrize("kind", ["retriever", "reranker"])
 def test_every_loss_gives_finite_gradients(run, models, kind, loss):
     if (kind, loss) == ("reranker", "adore"):

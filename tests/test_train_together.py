@@ -26,7 +26,7 @@ from foils.pairs import Pairs
 from foils.run import Run, mine
 from foils.sources.random import Random
 from foils.steps import Recipe
-from foils.train import fit
+from foils.train import checks, fit
 from foils.train.dev import hold_out
 from foils.train.examples import Examples
 from foils.train.load import blend, load
@@ -268,7 +268,7 @@ def test_the_batches_of_settings_that_name_none(beside):
         "together", "shuffled", "shuffled"
     ]  # fmt: skip
     assert QUICK.settled().batches is None
-    fit.check(replace(QUICK, kind="reranker").settled(), [])
+    checks.check(replace(QUICK, kind="reranker").settled(), [])
 
 
 def test_the_switch_is_read_from_the_command_line():

@@ -52,7 +52,7 @@ def test_the_tutorial_runs_from_top_to_bottom(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     assert "held-out queries" in done.stdout
     assert (tmp_path / "models" / "almanac" / "README.md").is_file()
-    assert (tmp_path / "almanac.html").is_file()
+    assert (tmp_path / "minilm.html").is_file()
     (code,) = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
     found = subprocess.run(
         [sys.executable, "-c", code + "print(queries.shape)"],

@@ -36,8 +36,8 @@ class Collection:
         corpus: columns ``id``, ``text``, optionally ``title``; any other column is kept.
         queries: columns ``id``, ``text``; any other column is kept.
         positives: columns ``query`` u32, ``doc`` u32 (row numbers), ``grade`` i32; the known positives.
-        negatives: the same columns; a grade is a human judgment "not relevant", a null grade is a negative
-            that the input file brought along without a judgment.
+        negatives: the same columns; a grade is a human judgment "not relevant", a grade below 0 trec_eval's mark for
+            "in the pool, not judged", a null grade a negative that the input file brought along without a judgment.
         name: shown in reports.
         findings: what was irregular in the input, and the policy applied.
         given: what a training file says of its pairs, or None: ``query`` u32, ``doc`` u32, ``position`` i32 (place
@@ -106,6 +106,21 @@ class Collection:
             for column in ("query", "doc", "grade"):
                 digest.update(labels[column].fill_null(-1).to_numpy().tobytes())
         return digest.hexdigest()
+
+    @cached_property
+    def extras(self) -> str:
+        """A hash of all other columns and of what the input file says of its pairs; empty if there is neither."""
+        corpus, queries = self.corpus.drop("id", "text", "title", strict=False), self.queries.drop("id", "text")
+        tables = [("corpus", corpus), ("queries", queries)]
+        if self.given is not None:
+            tables.append(("given", self.given))
+        digest = hashlib.sha256()
+        for name, table in tables:
+            for column in sorted(table.columns):
+                digest.update(repr((name, column)).encode("utf-8", "surrogatepass"))
+                for part in table.select(column).iter_slices(1 << 16):
+                    digest.update(repr(part.to_series().to_list()).encode("utf-8", "surrogatepass"))
+        return digest.hexdigest() if any(table.width for _, table in tables) else ""
 
     def __repr__(self) -> str:
         """Name and sizes."""

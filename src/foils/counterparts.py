@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from foils.errors import DataError
-from foils.files import write_text
+from foils.files import lines_of, write_text
 from foils.made import MARK, RANK
 from foils.make.twosided import TwoSided
 from foils.pairs import Pairs
@@ -102,7 +102,7 @@ def read(folder: Path) -> list[TwoSided]:
     if not path.is_file():
         return []
     found = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(lines_of(path.read_text(encoding="utf-8")), 1):
         try:
             found.append(TwoSided.restored(json.loads(line)))
         except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from foils import texts
 from foils.collection import Collection
 from foils.errors import RecipeError
-from foils.pairs import Pairs
+from foils.pairs import Pairs, known_positives
 from foils.protocols import Engine
 from foils.steps import Rule, Scope
 
@@ -262,18 +262,6 @@ def candidates(pairs: Pairs) -> pl.DataFrame:
         .filter(pl.col("live"))
         .drop("live")
     )
-
-
-def known_positives(pairs: Pairs) -> pl.DataFrame:
-    """``query``, ``doc``: all positives of every mined query, those of queries with the same text included."""
-    collection = pairs.collection
-    asked = pl.DataFrame({"key": texts.fold(collection.queries["text"]).hash()}).with_columns(
-        query=pl.int_range(pl.len(), dtype=pl.UInt32)
-    )
-    mined = asked.join(pl.DataFrame({"query": pairs.queries}), on="query", how="semi")
-    same = mined.join(asked, on="key", suffix="_same").select("query", same="query_same")
-    labelled = same.join(collection.positives, left_on="same", right_on="query").select("query", "doc")
-    return pl.concat([labelled, pairs.frame.filter("positive").select("query", "doc")]).unique()
 
 
 def _bodies(collection: Collection, docs: pl.Series, part: Part) -> pl.Series:

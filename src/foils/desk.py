@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from foils.errors import JudgeError
+from foils.files import locked
 from foils.models.questions import NOT_ASKED
 from foils.pairs import Pairs
 from foils.protocols import Engine, Judge, Verdict
@@ -23,6 +25,9 @@ BATCH = 64
 @dataclass
 class Desk:
     """One judge, all verdicts so far, and the file that they are kept in.
+
+    Others may write to the same file meanwhile (``foils review``, another ``foils judge``): the folder is locked while
+    verdicts are added, and the file is read again first.
 
     Args:
         judge: whom to ask.
@@ -48,10 +53,25 @@ class Desk:
         """Pairs that were put to this judge and have no answer yet: an empty cell, a budget that ran out."""
         return self.answers(pairs).filter(unanswered())
 
+    def correct(self, pairs: Pairs) -> None:
+        """Write down what a person has changed since in the table they edit; an emptied cell takes nothing back."""
+        reread = getattr(self.judge, "reread", None)
+        if reread is None:
+            return
+        known = self.answers(pairs).filter(~unanswered())
+        rows = known["row"].to_numpy()
+        said = reread(pairs, rows)
+        old = zip(said, known["p_relevant"].to_list(), strict=True)
+        at = [i for i, (now, p) in enumerate(old) if not unasked(now) and now.probability != p]
+        chance = known["chance"].fill_null(float("nan")).to_numpy()
+        self._keep(pairs, rows[at], [said[i] for i in at], known["draw"].gather(at).to_list(), chance[at])
+
     def ask(
         self, pairs: Pairs, rows: Rows, draw: Sequence[Draw], chance: NDArray[np.float64] | None = None
     ) -> NDArray[np.float64]:
         """One probability per row, NaN for an abstention; what was answered before is not asked again.
+
+        Only a table that people edit is read again.
 
         Args:
             pairs: the table.
@@ -59,6 +79,7 @@ class Desk:
             draw: how each of them was picked.
             chance: the probability with which each was picked; NaN: not at random.
         """
+        self.correct(pairs)
         known = self.answers(pairs)
         waiting = set(known.filter(unanswered())["row"].to_list())
         open_ = ~np.isin(rows, known.filter(~unanswered())["row"].to_numpy())
@@ -88,14 +109,31 @@ class Desk:
             raise JudgeError(f"{self.judge.name} gave {len(given):,} verdicts on {len(part):,} pairs")
         # A pair that waits already and waits still is not written down twice.
         news = [i for i, v in enumerate(given) if not (unasked(v) and int(rows[part[i]]) in waiting)]
+        at = part[news]
+        odds = None if chance is None else chance[at]
+        self._keep(pairs, rows[at], [given[i] for i in news], [draw[i] for i in at], odds)
+
+    def _keep(
+        self,
+        pairs: Pairs,
+        rows: Rows,
+        given: Sequence[Verdict],
+        draw: Sequence[Draw],
+        chance: NDArray[np.float64] | None,
+    ) -> None:
+        if not given:
+            return
         family = "+".join(sorted(self.judge.families))
-        for kind in dict.fromkeys(draw[part[i]] for i in news):
-            mine = [i for i in news if draw[part[i]] == kind]
-            at = part[mine]
-            odds = None if chance is None or np.isnan(chance[at]).any() else chance[at]
-            self.verdicts = self.verdicts.add(pairs, rows[at], [given[i] for i in mine], family, draw=kind, chance=odds)
-        if self.path is not None and news:
-            self.verdicts.write(self.path)
+        with nullcontext() if self.path is None else locked(self.path.parent):
+            if self.path is not None and self.path.exists():
+                self.verdicts = Verdicts.read(self.path)
+            for kind in dict.fromkeys(draw):
+                mine = [i for i, how in enumerate(draw) if how == kind]
+                odds = None if chance is None or np.isnan(chance[mine]).any() else chance[mine]
+                said = [given[i] for i in mine]
+                self.verdicts = self.verdicts.add(pairs, rows[mine], said, family, draw=kind, chance=odds)
+            if self.path is not None:
+                self.verdicts.write(self.path)
 
 
 def unanswered() -> pl.Expr:

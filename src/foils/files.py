@@ -1,11 +1,11 @@
-"""Files that are either complete or not there."""
+"""Files that are either complete or not there, one writer at a time."""
 
 from __future__ import annotations
 
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from foils.errors import DataError
@@ -62,6 +62,42 @@ def write_bytes(path: str | Path, data: bytes) -> None:
 def write_text(path: str | Path, text: str) -> None:
     r"""Write text as UTF-8 with ``\n`` line ends, as a whole or not at all; errors as in :func:`atomic`."""
     write_bytes(path, text.encode("utf-8"))
+
+
+@contextmanager
+def locked(folder: str | Path) -> Iterator[None]:
+    """Let one block at a time, of all threads and processes that ask, read and replace a file of a folder.
+
+    Fails open: where the file system has no such lock, the block runs without.
+
+    Raises:
+        DataError: the folder cannot be opened.
+    """
+    if os.name != "posix":
+        yield
+        return
+    import fcntl
+
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise DataError(f"cannot open {folder}: {error.strerror or error}; a folder is needed") from error
+    try:
+        # A folder on NFS cannot be locked.
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def lines_of(text: str) -> list[str]:
+    r"""The lines of a file, without their ends; only ``\n`` and ``\r\n`` end one, for a text may hold Unicode's others.
+
+    >>> lines_of("a\u2028b\r\n\nc\n")
+    ['a\u2028b', '', 'c']
+    """
+    return text.replace("\r\n", "\n").removesuffix("\n").split("\n") if text else []
 
 
 def _flush(path: Path) -> None:

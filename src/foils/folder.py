@@ -26,6 +26,7 @@ WORK = ".work"
 NEXT = "next"
 TEXTS = ("corpus", "queries", "positives")
 STORED = ("recipe.toml", "pairs.parquet", "ledger.json", "report.html", *(f"collection/{n}.parquet" for n in TEXTS))
+BESIDE = ("made.jsonl", "both.jsonl", "both.json")
 CATEGORIES = ("dropped", "kind", "judged_by", "filled")
 
 
@@ -141,7 +142,8 @@ class Folder:
         """Remove what a run writes, and nothing else."""
         with _disk(self.path):
             (self.path / MANIFEST).unlink(missing_ok=True)
-            for name in ("recipe.toml", "pairs.parquet", "ledger.json", "report.html"):
+            # What was made for the old run goes with it; verdicts are of pairs of texts, whatever the run.
+            for name in ("recipe.toml", "pairs.parquet", "ledger.json", "report.html", *BESIDE):
                 (self.path / name).unlink(missing_ok=True)
             for name in ("collection", WORK):
                 shutil.rmtree(self.path / name, ignore_errors=True)

@@ -93,6 +93,7 @@ def judge(
     recipe.check()
     desk = desk_of(run, judge, engine)
     begun = desk.verdicts.frame.height
+    desk.correct(run.pairs)
     now = recut(run, counted(desk.verdicts), engine, recipe)
     again = desk.waiting(now.pairs)
     if again.height:
@@ -109,7 +110,7 @@ def judge(
         desk.ask(now.pairs, batch.rows, batch.draw.tolist(), batch.chance)
         now = recut(run, counted(desk.verdicts), engine, recipe)
     now = store(run, now)
-    new = desk.verdicts.frame[begun:].filter(~unanswered())
+    new = desk.verdicts.frame[begun:].filter(~unanswered() & (pl.col("by") == judge.name))
     relevant = int((new["p_relevant"] >= 0.5).sum())
     return Judged(now, new.height, relevant, new["p_relevant"].null_count(), desk.waiting(now.pairs).height)
 

@@ -13,15 +13,14 @@ import polars as pl
 
 from foils.collection import Collection
 from foils.errors import DataError
-from foils.files import write_text
+from foils.files import lines_of, write_text
 from foils.make.item import Made
 from foils.make.operators import safety
 from foils.outcome import JUDGED
-from foils.pairs import Pairs
+from foils.pairs import MADE, MADE_RANK, Pairs
 from foils.verdicts import Verdicts
 
-MARK = "made"
-RANK = "rank.made"
+MARK, RANK = MADE, MADE_RANK
 FILE = "made.jsonl"
 TWIN = "twin"
 
@@ -234,6 +233,6 @@ def read(folder: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     try:
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        return [json.loads(line) for line in lines_of(path.read_text(encoding="utf-8"))]
     except ValueError as error:
         raise DataError(f"{path} is damaged: {error}; run foils make again") from error

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from foils import texts
 from foils.collection import Collection
 from foils.errors import DataError, RecipeError
 
@@ -28,6 +29,7 @@ BASE: dict[str, pl.DataType] = {
     "filled": pl.Categorical(),
 }
 UNITS = ("cos", "dot", "bm25", "logit", "prob", "z", "rrf", "jaccard")
+MADE, MADE_RANK = "made", "rank.made"  # what marks a made text of the collection, and its row
 BOUNDS = {"cos": (-1.0, 1.0), "prob": (0.0, 1.0), "jaccard": (0.0, 1.0)}
 
 
@@ -40,11 +42,14 @@ class Pairs:
             ``<unit>.<name>`` f32 scores, the unit one of ``UNITS``.
         collection: what the row numbers ``query`` and ``doc`` stand for.
         soft: the reasons that a sampler may relax when too few candidates survive.
+        fills: when a run is selected again, its random fills (``query``, ``doc``, ``rank``, ``wrong``: a verdict says
+            that it is relevant); they are taken before others are drawn, the wrong ones never.
     """
 
     frame: pl.DataFrame
     collection: Collection
     soft: frozenset[str] = frozenset()
+    fills: pl.DataFrame | None = None
 
     @staticmethod
     def start(collection: Collection) -> Pairs:
@@ -77,6 +82,14 @@ class Pairs:
     def scores(self) -> tuple[str, ...]:
         """Names of the score columns, in order."""
         return tuple(c for c in self.frame.columns if c.split(".", 1)[0] in UNITS and "." in c)
+
+    @property
+    def made(self) -> pl.Series:
+        """The documents that were made for this table; a column of that name in the user's corpus marks none."""
+        corpus = self.collection.corpus
+        if MADE not in corpus.columns or MADE_RANK not in self.frame.columns:
+            return pl.Series([], dtype=pl.UInt32)
+        return corpus[MADE].is_not_null().arg_true()
 
     def add(self, source: str, found: pl.DataFrame, score: str | None = None) -> Pairs:
         """Merge the candidates of one source; a pair found before gains this source's rank and score.
@@ -185,7 +198,8 @@ class Pairs:
         return dict(sorted(fates.items()))
 
     def _mark_judged(self, frame: pl.DataFrame) -> pl.DataFrame:
-        judged = self.collection.negatives.filter(pl.col("grade").is_not_null()).select("query", "doc")
+        # A grade below 0 says "in the pool, not judged", as in evaluation.
+        judged = self.collection.negatives.filter(pl.col("grade") >= 0).select("query", "doc")
         if judged.height:
             marked = judged.with_columns(_judged=pl.lit(value=True))
             frame = frame.join(marked, on=["query", "doc"], how="left", maintain_order="left")
@@ -196,6 +210,18 @@ class Pairs:
                 p_relevant=pl.when(known).then(pl.lit(0, dtype=pl.Float32)).otherwise(pl.col("p_relevant")),
             ).drop("_judged")
         return frame
+
+
+def known_positives(pairs: Pairs) -> pl.DataFrame:
+    """``query``, ``doc``: all positives of every mined query, those of queries with the same text included."""
+    collection = pairs.collection
+    asked = pl.DataFrame({"key": texts.fold(collection.queries["text"]).hash()}).with_columns(
+        query=pl.int_range(pl.len(), dtype=pl.UInt32)
+    )
+    mined = asked.join(pl.DataFrame({"query": pairs.queries}), on="query", how="semi")
+    same = mined.join(asked, on="key", suffix="_same").select("query", same="query_same")
+    labelled = same.join(collection.positives, left_on="same", right_on="query").select("query", "doc")
+    return pl.concat([labelled, pairs.frame.filter("positive").select("query", "doc")]).unique()
 
 
 def hash_uniform(a: NDArray[np.uint64], b: NDArray[np.uint64], seed: int) -> NDArray[np.float64]:

@@ -15,6 +15,8 @@ from foils import registry
 from foils.errors import DataError, RecipeError
 from foils.steps import Recipe, Step
 
+UNSET = "unset"  # the options of a table that are null where their default is not
+
 
 def dumps(recipe: Recipe) -> str:
     """The recipe as TOML, with every default written out.
@@ -97,7 +99,10 @@ def _name(method: object) -> str:
 def _plain(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         options = {f.name: getattr(value, f.name) for f in fields(value)}
-        return {"use": registry.name_of(value)} | {k: _plain(v) for k, v in options.items() if v is not None}
+        # TOML has no null: an option that is null unless set is left out, any other null is named.
+        unset = [f.name for f in fields(value) if options[f.name] is None and f.default is not None]
+        plain = {k: _plain(v) for k, v in options.items() if v is not None}
+        return {"use": registry.name_of(value)} | plain | ({UNSET: unset} if unset else {})
     if isinstance(value, (list, tuple)):
         return [_plain(v) for v in value]
     if isinstance(value, Path):
@@ -113,7 +118,15 @@ def _built(table: Any, where: str) -> Any:
     if not isinstance(table, dict) or not isinstance(table.get("use"), str):
         raise RecipeError(f"{where}: expected a table with use = 'method', found {table!r}")
     kind = registry.load(table["use"])
-    options = {k: _inner(v, f"{where} ({table['use']}.{k})") for k, v in table.items() if k != "use"}
+    unset = table.get(UNSET, [])
+    if not isinstance(unset, list) or not all(isinstance(name, str) for name in unset):
+        raise RecipeError(f"{where}: {UNSET}={unset!r} does not fit; expected a list of options that have no value")
+    given = {k: v for k, v in table.items() if k not in ("use", UNSET)}
+    if both := sorted(set(unset) & set(given)):
+        raise RecipeError(
+            f"{where}: {both[0]} has the value {given[both[0]]!r} and stands in {UNSET}; keep one of both"
+        )
+    options = {k: _inner(v, f"{where} ({table['use']}.{k})") for k, v in given.items()} | dict.fromkeys(unset)
     return kind(**_checked(kind, options, f"{where} ({table['use']})"))
 
 

@@ -10,11 +10,11 @@ import polars as pl
 from foils import made
 from foils.ledger import Entry
 from foils.limits import Deepen
-from foils.outcome import demote
+from foils.outcome import demote, said
 from foils.pairs import Pairs
 from foils.protocols import Engine
 from foils.run import Run, entry
-from foils.steps import Recipe, Source, Step
+from foils.steps import FILLS, Recipe, Source, Step
 from foils.verdicts import Verdicts
 
 
@@ -36,6 +36,7 @@ def recut(run: Run, verdicts: Verdicts, engine: Engine, recipe: Recipe | None = 
     chosen = recipe or run.recipe
     # Made negatives rest on proof: no rule judges them, no sampler draws them; a verdict still counts.
     pairs, typed = made.aside(made.heed(verdicts.mark(undone(run.pairs)), verdicts))
+    pairs = replace(pairs, fills=_fills(run.pairs, verdicts))
     known: dict[str, list[Entry]] = {}
     for line in run.ledger.entries:
         known.setdefault(line.step, []).append(line)
@@ -50,7 +51,7 @@ def recut(run: Run, verdicts: Verdicts, engine: Engine, recipe: Recipe | None = 
         pairs = step(pairs, engine)
         done = entry(step, before, pairs, time.monotonic() - start)
         ledger = replace(ledger, entries=(*ledger.entries, done))
-    return Run(made.back(pairs, typed), chosen, ledger, run.folder)
+    return Run(made.back(replace(pairs, fills=None), typed), chosen, ledger, run.folder)
 
 
 def undone(pairs: Pairs) -> Pairs:
@@ -59,7 +60,7 @@ def undone(pairs: Pairs) -> Pairs:
     Judgments (``judged_by``) stay; what the detector estimated goes.
     """
     pairs = demote(pairs)
-    frame = pairs.frame.filter((pl.col("filled").cast(pl.String) != "random").fill_null(value=True))
+    frame = pairs.frame.filter(~_filled(pairs))
     frame = frame.drop("rank.fill", strict=False).with_columns(
         dropped=pl.lit(None, dtype=pl.Categorical),
         filled=pl.lit(None, dtype=pl.Categorical),
@@ -67,6 +68,19 @@ def undone(pairs: Pairs) -> Pairs:
         p_relevant=pl.when(pl.col("judged_by").is_not_null()).then("p_relevant"),
     )
     return replace(pairs, frame=frame, soft=frozenset())
+
+
+def _fills(pairs: Pairs, verdicts: Verdicts) -> pl.DataFrame:
+    """The random fills of a finished run: a stored run holds only its own documents, so they cannot be drawn again."""
+    if "rank.fill" not in pairs.frame.columns:
+        return pl.DataFrame(schema=FILLS)
+    told = verdicts.mark(replace(pairs, frame=pairs.frame.filter(_filled(pairs)))).frame
+    wrong = (said() & (pl.col("p_relevant") >= 0.5)).fill_null(value=False)
+    return told.select("query", "doc", rank="rank.fill", wrong=wrong)
+
+
+def _filled(pairs: Pairs) -> pl.Expr:
+    return (pl.col("filled").cast(pl.String) == "random").fill_null(value=False)
 
 
 def _there(step: Step, pairs: Pairs) -> bool:

@@ -8,7 +8,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from foils.steps import Recipe, Source, Step
 from foils.verdicts import Verdicts
 
 VERDICTS = "verdicts.parquet"
+HUGE = 1 << 30  # bytes of a file whose content is not hashed for the key of a run
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def mine(
         pairs, ledger = _execute(recipe, collection, engine, None)
         return Run(pairs, recipe, ledger)
     text = recipe_file.dumps(recipe)
-    folder = Folder(Path(out), _key(collection, text))
+    folder = Folder(Path(out), _key(collection, recipe, text))
     if folder.open(overwrite=overwrite):
         return Run.open(out)
     pairs, ledger = _execute(recipe, collection, engine, folder)
@@ -145,9 +146,32 @@ def _plan(encoder: Encoder | None, scorer: Scorer | None, negatives: int) -> Pla
     return Plan(encoders=(leader,), n=negatives, scorer=scorer)
 
 
-def _key(collection: Collection, recipe: str) -> str:
-    text = f"{foils.__version__}\n{collection.fingerprint}\n{collection.name}\n{recipe}"
-    return hashlib.sha256(text.encode()).hexdigest()
+def _key(collection: Collection, recipe: Recipe, written: str) -> str:
+    text = f"{foils.__version__}\n{collection.fingerprint}\n{collection.name}\n{written}"
+    more = [collection.extras, *(_content(path) for path in dict.fromkeys(_reads(recipe)))]
+    return hashlib.sha256("\n".join((text, *filter(None, more))).encode()).hexdigest()
+
+
+def _reads(part: object) -> list[Path]:
+    """The data files that a recipe names, in order: those of its steps and of what they are made of."""
+    if isinstance(part, tuple):
+        return [path for inner in part for path in _reads(inner)]
+    if not is_dataclass(part):
+        return []
+    own = getattr(part, "reads", ())
+    return [*own, *(path for f in fields(part) for path in _reads(getattr(part, f.name)))]
+
+
+def _content(path: Path) -> str:
+    """What tells one content of a file from another; of a huge one only size and time."""
+    try:
+        told = path.stat()
+        if told.st_size > HUGE:
+            return f"{told.st_size} {told.st_mtime_ns}"
+        with path.open("rb") as file:
+            return f"{told.st_size} {hashlib.file_digest(file, 'sha256').hexdigest()}"
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}; the recipe needs this file") from error
 
 
 def _execute(recipe: Recipe, collection: Collection, engine: Engine, folder: Folder | None) -> tuple[Pairs, Ledger]:

@@ -12,11 +12,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from foils.errors import RecipeError
-from foils.pairs import Pairs, hash_uniform
+from foils.pairs import Pairs, hash_uniform, known_positives
 from foils.protocols import Encoder, Engine
 
 Scope = Literal["row", "query", "all"]
 Short = Literal["fewer", "relax", "random", "drop query"]
+
+FILLS = {"query": pl.UInt32, "doc": pl.UInt32, "rank": pl.Int32, "wrong": pl.Boolean}
 
 
 @dataclass(frozen=True)
@@ -300,24 +302,36 @@ def settle(pairs: Pairs, n: int, short: Short, seed: int) -> Pairs:
 
 
 def _fill_random(pairs: Pairs, short: pl.DataFrame, seed: int) -> Pairs:
-    """Uniform documents that are not in the query's rows and are no copy of a positive or of the query."""
+    """Documents that are not in the query's rows, not made, and no copy of a known positive or of the query.
+
+    The fills of an earlier selection come first, others are drawn uniformly.
+    """
     corpus, collection = pairs.collection.corpus.height, pairs.collection
-    texts, questions = collection.passages.to_list(), collection.queries["text"].to_list()
-    known = pairs.frame.join(short, on="query", how="semi").group_by("query").agg("doc", "positive")
-    by_query = {q: (set(d), {texts[i] for i, p in zip(d, pos, strict=True) if p}) for q, d, pos in known.iter_rows()}
+    passages, questions = collection.passages.to_list(), collection.queries["text"].to_list()
+    rows, positives = (_docs(t.join(short, on="query", how="semi")) for t in (pairs.frame, known_positives(pairs)))
+    made = set(pairs.made.to_list())
+    fills = pl.DataFrame(schema=FILLS) if pairs.fills is None else pairs.fills
+    earlier, wrong = _docs(fills.filter(~pl.col("wrong")).sort("rank")), _docs(fills.filter("wrong"))
     found: list[tuple[int, int, int]] = []
     by_hash = np.argsort(collection.doc_hash, kind="stable")
     for query, missing in short.select("query", "missing").iter_rows():
-        seen, same = by_query[query]
-        same.add(questions[query])
+        known = positives.get(query, [])
+        seen = {*rows[query], *known, *wrong.get(query, [])}
+        same = {questions[query], *(passages[d] for d in known)}
         # A small corpus is put in random order as a whole, a large one is drawn from.
         whole = corpus <= 10_000
         tries = collection.doc_hash if whole else np.arange(20 * missing + len(seen), dtype=np.uint64)
         numbers = hash_uniform(np.full(tries.shape, collection.query_hash[query]), tries, seed)
-        docs = (np.argsort(numbers) if whole else by_hash[(numbers * corpus).astype(np.int64)]).tolist()
-        fresh = [d for d in dict.fromkeys(docs) if d not in seen and texts[d] not in same][:missing]
+        drawn = (np.argsort(numbers) if whole else by_hash[(numbers * corpus).astype(np.int64)]).tolist()
+        docs = dict.fromkeys((*earlier.get(query, []), *drawn))
+        fresh = [d for d in docs if d not in seen and d not in made and passages[d] not in same][:missing]
         found.extend((query, doc, rank) for rank, doc in enumerate(fresh, 1))
     schema = {"query": pl.UInt32, "doc": pl.UInt32, "rank": pl.Int32}
     grown = pairs.add("fill", pl.DataFrame(found, schema=schema, orient="row"))
     mark = pl.when(pl.col("rank.fill").is_not_null()).then(pl.lit("random", dtype=pl.Categorical))
     return replace(grown, frame=grown.frame.with_columns(filled=mark.otherwise(pl.col("filled"))))
+
+
+def _docs(table: pl.DataFrame) -> dict[int, list[int]]:
+    """The documents of each query, in the order of the rows."""
+    return dict(table.group_by("query", maintain_order=True).agg("doc").iter_rows())

@@ -8,7 +8,7 @@ import io
 import tempfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -18,12 +18,11 @@ import polars as pl
 from foils.audit.records import KEEP, Change, Record, Row
 from foils.errors import DataError
 from foils.files import atomic
-from foils.readers.sources import BOM, kind_of, table
+from foils.readers.sources import BOM, LONGEST, kind_of, quoted, table
 from foils.readers.special import SCORED, tabbed
 from foils.readers.values import Hazards, Place
 
 SLICE = 20_000
-LONGEST = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -126,7 +125,7 @@ class Separated:
 
     def _rows(self) -> Iterator[tuple[list[str], str]]:
         """The fields and the text of every row, the header first."""
-        bare = self.separator == "\t" and not self._quoted()
+        bare = self.separator == "\t" and not quoted(text_lines(self.path))
         seen: list[str] = []
 
         def lines() -> Iterator[str]:
@@ -143,13 +142,6 @@ class Separated:
                 seen.clear()
         except csv.Error as error:
             raise DataError(f"{self.path.name} is no table: {error}") from None
-
-    def _quoted(self) -> bool:
-        """False for a tab-separated file whose quotation marks belong to its fields."""
-        with suppress(csv.Error):
-            rows = csv.reader(text_lines(self.path), delimiter=self.separator, strict=True)
-            return len({len(row) for row in rows if row}) == 1
-        return False
 
     def _line(self, fields: list[Any]) -> str:
         plain = ["" if f is None else str(f) for f in fields]

@@ -84,15 +84,20 @@ def judge(
     if not judges:
         if risk is None:
             raise RecipeError(f"--judge is missing; one of {', '.join(JUDGES)}; or --risk R alone, to select again")
-        refuse({"--audit": audit, "--confidence": confidence, "--dry-run": dry_run, **chat}, "needs --judge")
+        alone = {"--audit": audit, "--confidence": confidence, "--dry-run": dry_run, "--self-test": self_test}
+        refuse(alone | chat, "needs --judge")
         now = judging.select(opened, where, risk=risk)
         _show({"run": str(run), "risk": risk, **_selected(now)}, _said(now, opened), as_json)
         return
     who = made(judges, combine, _encoder(opened), dict(chat, family=family, complete=complete, person=person))
     who.check()
     if self_test:
+        rest = {"--risk": risk is not None, "--audit": audit, "--confidence": confidence}
+        refuse(rest, "--self-test measures the judge, not the run; leave it out")
         _self_test(who, where, opened, dry_run=dry_run, as_json=as_json)
     elif dry_run:
+        rest = {"--audit": audit, "--confidence": confidence}
+        refuse(rest, "--dry-run prices what --budget buys, no audit and no promise; leave one of them out")
         _dry_run(who, where, opened, budget, risk, seed, as_json=as_json)
     elif audit:
         refuse({"--risk": risk, "--confidence": confidence}, "--audit measures the selection as it is; leave it out")

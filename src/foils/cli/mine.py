@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from foils.cli.judges import Combine, made
-from foils.cli.options import Json, Quiet, print_json, print_table, refuse, say
+from foils.cli.options import Json, Quiet, from_user, print_json, print_table, refuse, say
 from foils.errors import RecipeError
 
 
@@ -24,6 +24,7 @@ class Short(StrEnum):
 
 
 def mine(
+    context: typer.Context,
     data: Annotated[Path, typer.Argument(metavar="DATA", help="A BEIR folder, table, dataset or training file.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="The run folder to write.")],
     recipe: Annotated[
@@ -77,7 +78,9 @@ def mine(
         given |= {"--judge": judges, "--base-url": base_url, "--key-env": key_env, "--risk": risk is not None}
         if recipe.endswith(".toml"):
             named = recipe_file.load(Path(recipe))
-            refuse(given, f"{recipe} names its own models and sources; leave it out, or change the file")
+            given |= from_user(context, "negatives", "depth", "seed", "short", "precision")
+            own = "names its own models, sources and options"
+            refuse(given, f"{recipe} {own}; leave it out, use --set STEP.OPTION=VALUE, or change the file")
         else:
             encoders = _encoders(encoder, precision)
             files = tuple(RunFile(name=n, depth=depth, path=p, unit=u) for n, p, u in map(_run_file, runs))

@@ -31,6 +31,12 @@ def refuse(options: dict[str, Any], reason: str) -> None:
             raise RecipeError(f"{option}: {reason}")
 
 
+def from_user(context: typer.Context, *names: str) -> dict[str, bool]:
+    """For options that have a default: whether the user gave them."""
+    sources = {name: context.get_parameter_source(name) for name in names}
+    return {f"--{n}": s is not None and s.name not in ("DEFAULT", "DEFAULT_MAP") for n, s in sources.items()}
+
+
 def print_table(header: list[str], rows: list[list[str]]) -> None:
     """A plain table on stdout."""
     from rich.console import Console

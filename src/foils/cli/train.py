@@ -64,7 +64,7 @@ def train(
     named = {"epochs": epochs, "batch": batch, "mini_batch": mini_batch, "negatives": negatives, "length": length}
     _check_installed()
     from foils.run import Run
-    from foils.train import fit
+    from foils.train import checks, fit
     from foils.train.schedules import named as schedule
     from foils.train.settings import Settings, parse
 
@@ -76,7 +76,7 @@ def train(
     given |= {k: v for k, v in named.items() if v is not None} | {k: parse(k, v) for k, v in plain.items()}
     chosen = Settings(**given)
     made = [schedule(name, dotted.get(name, {})) for name in schedules]
-    fit.check(chosen.settled(), made)
+    checks.check(chosen.settled(), made)
     # Of several processes on several devices the first one speaks.
     follower = os.environ.get("RANK", "0") != "0"
     quiet = quiet or follower
@@ -130,6 +130,8 @@ def _summary(done: Any, model: str) -> str:
         )
         if done.kept == 0:
             lines.append(f"No evaluation beat {model} as it came: its weights were kept, unchanged")
+    elif done.held:
+        lines.append("no evaluation was wanted: nothing says whether the model is better; see foils evaluate")
     else:
         lines.append("no query was held out (too few): nothing says whether the model is better; see foils evaluate")
     if done.emptied:

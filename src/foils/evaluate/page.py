@@ -159,19 +159,22 @@ def _dropout(result: Evaluation) -> str:
 
 def _queries(result: Evaluation) -> str:
     measure, systems = result.plan.names[0], list(result.values)
-    wide = result.per_query().pivot("system", index=["query_id", "text", "relevant"], values=measure)
+    # A system may be called like a column of this table.
+    long = result.per_query().with_columns(system="system " + pl.col("system"))
+    wide = long.pivot("system", index=["query_id", "text", "relevant"], values=measure)
+    scores = [pl.col(f"system {s}") for s in systems]
     first, other = systems[0], systems[-1]
     if len(systems) > 1:
-        wide = wide.with_columns(order=pl.col(first) - pl.col(other))
+        wide = wide.with_columns(order=scores[0] - scores[-1])
         lead = f"Where {first} loses most to {other}, and where it wins most, by {measure}."
     else:
-        wide = wide.with_columns(order=pl.col(first))
+        wide = wide.with_columns(order=scores[0])
         lead = f"The worst and the best queries by {measure}."
     ordered = wide.drop_nulls("order").sort("order", "query_id")
     ends = pl.concat([ordered.head(SHOWN), ordered.tail(SHOWN)]).unique(maintain_order=True)
     rows = [
         [text(q), text(opening(asked, 160)), f"{relevant:,}", *(words.value(v) for v in values)]
-        for q, asked, relevant, *values in ends.select("query_id", "text", "relevant", *systems).iter_rows()
+        for q, asked, relevant, *values in ends.select("query_id", "text", "relevant", *scores).iter_rows()
     ]
     header = ["query", "text", "#relevant", *(f"#{text(s)}" for s in systems)]
     return section("queries", "Queries", text(lead), table(header, rows, css="wide"))

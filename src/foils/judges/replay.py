@@ -13,6 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from foils.errors import DataError, RecipeError
+from foils.files import lines_of
 from foils.judges.cases import abstain, check_table
 from foils.pairs import Pairs
 from foils.protocols import Engine, Verdict
@@ -207,15 +208,16 @@ def _frame(path: Path) -> pl.DataFrame:
     if path.suffix == ".parquet":
         return pl.read_parquet(path)
     text = path.read_text(encoding="utf-8-sig")
-    lines = [line for line in text.splitlines() if line.strip()]
+    lines = [line for line in lines_of(text) if line.strip()]
     if not lines:
         raise DataError(f"{path} is empty; {WANTED} is needed")
     if lines[0].lstrip().startswith("{"):
         return pl.DataFrame(_rows(path, lines), infer_schema_length=None, strict=False)
     if len(first := lines[0].split()) == 4 and not {f.lower() for f in first} & {*QUERY, *DOC}:
         return _trec(path, lines)
-    separator = "\t" if "\t" in lines[0] else ","
-    return pl.read_csv(text.encode(), separator=separator, infer_schema=False, quote_char=None)
+    if "\t" in lines[0]:
+        return pl.read_csv(text.encode(), separator="\t", infer_schema=False, quote_char=None)
+    return pl.read_csv(text.encode(), infer_schema=False)
 
 
 def _trec(path: Path, lines: list[str]) -> pl.DataFrame:

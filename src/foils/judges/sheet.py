@@ -32,7 +32,8 @@ WORDS = {
 class Sheet:
     """Lets a person judge in a spreadsheet: writes the pairs to a CSV file, reads the column ``relevant`` back.
 
-    Pairs that the sheet lacks are added at its end; what is filled in stays. A cell says ``yes``, ``no`` or ``?``
+    Pairs that the sheet lacks are added at its end; what is filled in stays, and what is corrected counts from the next
+    call on. A cell says ``yes``, ``no`` or ``?``
     (cannot tell), an empty one nothing yet. A person is the yardstick of every rate (``risk.independent``). Fails
     where the sheet is sorted by score or shows what a model said: both anchor people, so neither is in it.
 
@@ -72,6 +73,11 @@ class Sheet:
         if new:
             self._add(known, pairs, rows[np.array(new)], ids[new])
         return [self._verdict(known.get(key)) for key in ids.iter_rows()]
+
+    def reread(self, pairs: Pairs, rows: NDArray[np.uint32]) -> list[Verdict]:
+        """What the sheet says by now; nothing is added to it."""
+        known = self._rows()
+        return [self._verdict(known.get(key)) for key in keys(pairs, rows).iter_rows()]
 
     def _verdict(self, row: dict[str, str] | None) -> Verdict:
         said = (row or {}).get("relevant", "").strip().lower()

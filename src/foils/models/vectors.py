@@ -59,6 +59,11 @@ class Vectors:
         """By paths or identity of arrays."""
         return hash(self._key())
 
+    @property
+    def reads(self) -> tuple[Path, ...]:
+        """The files; none for arrays."""
+        return tuple(Path(s) for s in (self.queries, self.documents) if isinstance(s, str | Path))
+
     def check(self) -> None:
         """Files must exist and hold tables of numbers with as many dimensions on both sides."""
         if self.unit not in ("cos", "dot"):

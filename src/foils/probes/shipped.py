@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from importlib.resources import files
 
+from foils.files import lines_of
 from foils.probes.items import Probe
 from foils.probes.reading import of_rows
 from foils.readers.values import Hazards, Place
@@ -22,7 +23,7 @@ def shipped() -> list[Probe]:
     found: list[Probe] = []
     folder = files("foils.probes").joinpath("data")
     for file in sorted((f for f in folder.iterdir() if f.name.endswith(".jsonl")), key=lambda f: f.name):
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = lines_of(file.read_text(encoding="utf-8"))
         placed = ((Place(file.name, n, Hazards()), json.loads(line)) for n, line in enumerate(lines, 1))
         found += of_rows(placed, NAME)
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -25,26 +26,50 @@ def read_labels(path: Path, hazards: Hazards) -> pl.DataFrame:
     """
     if not path.is_file():
         raise DataError(f"the labels {path} do not exist; a file with {WANTED} is needed")
-    if kind_of(path) in ("parquet", "arrow", "jsonl"):
-        frame = table(path) if kind_of(path) != "jsonl" else pl.DataFrame([row for _, row in rows(path, hazards)])
-        return _typed(frame, path.name, hazards, "row", 1)
+    if kind_of(path) == "jsonl":
+        return _objects(path, hazards)
+    if kind_of(path) in ("parquet", "arrow"):
+        return _typed(table(path), path.name, hazards, "row", 1)
     data = content(path)
     first = data[: data.find(b"\n") if b"\n" in data else None].decode("utf-8", "replace").strip()
     if len(trec := first.split()) == 4 and _is_whole(trec[3]) and not set(trec) & {*QUERY, *DOC}:
         return _trec(data, path.name, hazards)
     separator = "\t" if "\t" in first else ","
     try:
-        frame = pl.read_csv(data, separator=separator, infer_schema=False, quote_char=None)
+        # Tab-separated ids may hold bare quotation marks.
+        quote = None if separator == "\t" else '"'
+        frame = pl.read_csv(data, separator=separator, infer_schema=False, quote_char=quote)
     except pl.exceptions.PolarsError as error:
         raise DataError(f"{path.name} cannot be read as labels: {str(error).splitlines()[0]}") from None
     return _typed(frame, path.name, hazards, "line", 2)
 
 
+def _objects(path: Path, hazards: Hazards) -> pl.DataFrame:
+    """Line by line: a column that begins late, or whose type changes, would be lost on the way through a frame."""
+    found = [(place, {k.strip().lower(): v for k, v in row.items()}) for place, row in rows(path, hazards)]
+    query, doc, grade = _columns(list(dict.fromkeys(key for _, row in found for key in row)), path.name)
+    labels = [
+        (
+            as_id(row.get(query), query, place).strip(),
+            as_id(row.get(doc), doc, place).strip(),
+            1 if grade is None else as_grade(row.get(grade), grade, place),
+        )
+        for place, row in found
+        if any(value is not None for value in row.values())
+    ]
+    return pl.DataFrame(labels, schema=SCHEMA, orient="row")
+
+
+def _columns(columns: Sequence[str], name: str) -> tuple[str, str, str | None]:
+    query, doc, grade = (next((k for k in names if k in columns), None) for names in (QUERY, DOC, GRADE))
+    if query is None or doc is None:
+        raise DataError(f"{name} must have the {WANTED}; found the columns {', '.join(columns)}")
+    return query, doc, grade
+
+
 def _typed(frame: pl.DataFrame, name: str, hazards: Hazards, unit: str, start: int) -> pl.DataFrame:
     frame = frame.rename({c: c.strip().strip('"').lower() for c in frame.columns})
-    query, doc, grade = (next((k for k in names if k in frame.columns), None) for names in (QUERY, DOC, GRADE))
-    if query is None or doc is None:
-        raise DataError(f"{name} must have the {WANTED}; found the columns {', '.join(frame.columns)}")
+    query, doc, grade = _columns(frame.columns, name)
     labels = frame.select(
         pl.col(query).cast(pl.String).str.strip_chars().str.strip_chars('"').alias("query_id"),
         pl.col(doc).cast(pl.String).str.strip_chars().str.strip_chars('"').alias("doc_id"),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import json
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ BOM = b"\xef\xbb\xbf"
 LONE = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 )
+MARKED = re.compile(rb'(?m)(?:^|\t)"')  # a field that begins with a quotation mark
 HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 KINDS = {
     ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json", ".parquet": "parquet", ".csv": "csv", ".tsv": "tsv",
@@ -28,6 +31,7 @@ KINDS = {
 }  # fmt: skip
 READABLE = ", ".join(KINDS)
 SLICE = 65536
+LONGEST = 1 << 30
 
 
 def kind_of(path: Path) -> str | None:
@@ -160,8 +164,11 @@ def _arrow(path: Path) -> pl.DataFrame:
 
 def _separated(path: Path, separator: str) -> pl.DataFrame:
     data = content(path)
-    # Tab-separated files often hold bare quotation marks; only then are the marks taken as they stand.
-    for quote in ('"', None) if separator == "\t" else ('"',):
+    marks: tuple[str | None, ...] = ('"',)
+    if separator == "\t":
+        enclose = MARKED.search(data) and quoted(io.StringIO(data.decode("utf-8", "replace"), newline=""))
+        marks = ('"', None) if enclose else (None,)
+    for quote in marks:
         try:
             return pl.read_csv(data, separator=separator, infer_schema=False, quote_char=quote)
         except pl.exceptions.PolarsError as error:
@@ -169,9 +176,40 @@ def _separated(path: Path, separator: str) -> pl.DataFrame:
     raise _bad_line(path.name, data, separator, problem)
 
 
+def quoted(lines: Iterable[str]) -> bool:
+    """Whether the quotation marks of a tab-separated table enclose its fields; if not, they belong to its texts.
+
+    A text that begins with a bare mark would take in the next rows, up to another mark: either a strict reader stumbles
+    over that mark, or every one of these lines is a row by itself.
+
+    Args:
+        lines: with their ends, the header first.
+    """
+    tabs: set[int] = set()
+
+    def seen() -> Iterator[str]:
+        for line in lines:
+            if line.strip("\r\n"):
+                tabs.add(line.count("\t"))
+            yield line
+
+    # The default limit of a field is shorter than many documents.
+    csv.field_size_limit(LONGEST)
+    reader = csv.reader(seen(), delimiter="\t", strict=True)
+    width = height = 0
+    with suppress(csv.Error):
+        for row in reader:
+            height += 1
+            width = width or len(row)
+            if len(row) > width:
+                return False
+        return height == reader.line_num or width == 1 or tabs != {width - 1}
+    return False
+
+
 def _bad_line(name: str, data: bytes, separator: str, error: Exception) -> DataError:
     try:
-        lines = csv.reader(data.decode("utf-8").splitlines(keepends=True), delimiter=separator, strict=True)
+        lines = csv.reader(io.StringIO(data.decode("utf-8"), newline=""), delimiter=separator, strict=True)
         width = len(next(lines))
         for row in lines:
             if len(row) not in (0, width):

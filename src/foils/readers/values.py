@@ -140,8 +140,10 @@ def as_grade(value: object, key: str, place: Place) -> int:
             found = float(found)
         except ValueError:
             found = None
-    if not isinstance(found, int | float) or not math.isfinite(found) or found != int(found) or abs(found) > 2**31:
+    # NaN is not below anything.
+    if not isinstance(found, int | float) or not abs(found) < 2**31 or found != int(found):
         raise DataError(
-            f"{place}: {key} must be a grade (a whole number; 1 and above relevant, 0 not), found {shown(value)}"
+            f"{place}: {key} must be a grade (a whole number below 2^31; 1 and above relevant, 0 not), "
+            f"found {shown(value)}"
         )
     return int(found)

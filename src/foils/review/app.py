@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections import Counter
 from importlib.resources import files
@@ -70,11 +71,12 @@ class Guard:
 
     Args:
         app: what it guards.
-        token: of the address.
+        token: of the address; the cookie is named after it, as cookies of one host know no ports.
     """
 
     def __init__(self, app: Any, token: str) -> None:
         self.app, self.token, self.cookie = app, token, secrets.token_urlsafe(24)
+        self.name = f"{COOKIE}-{hashlib.sha256(token.encode()).hexdigest()[:8]}"
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Refuse, exchange the token, or hand on."""
@@ -108,9 +110,9 @@ class Guard:
             # A page of our own that leads on, because browsers keep a strict cookie back on a redirect from elsewhere.
             head = '<meta http-equiv="refresh" content="0;url=/">'
             answer = HTMLResponse(pages.page("foils review", '<main><p><a href="/">Begin</a></p></main>', head))
-            answer.set_cookie(COOKIE, self.cookie, httponly=True, samesite="strict", path="/")
+            answer.set_cookie(self.name, self.cookie, httponly=True, samesite="strict", path="/")
             return answer
-        if not _same(request.cookies.get(COOKIE, ""), self.cookie):
+        if not _same(request.cookies.get(self.name, ""), self.cookie):
             return PlainTextResponse("open the address with its token, as the terminal shows it\n", 403)
         return None
 

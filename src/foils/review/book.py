@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from foils.errors import DataError
+from foils.files import locked
 from foils.models.questions import NOT_ASKED
 from foils.pairs import Pairs
 from foils.protocols import Verdict
@@ -191,15 +190,10 @@ class Book:
 
     @contextmanager
     def _held(self) -> Iterator[None]:
-        folder = os.open(self.path.parent, os.O_RDONLY)
-        try:
-            with self._lock:
-                fcntl.flock(folder, fcntl.LOCK_EX)
-                if self._now() != self._stamp:
-                    self._read()
-                yield
-        finally:
-            os.close(folder)
+        with self._lock, locked(self.path.parent):
+            if self._now() != self._stamp:
+                self._read()
+            yield
 
     def _now(self) -> tuple[int, int] | None:
         try:

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from foils.errors import DataError
+from foils.files import lines_of
 from foils.judges.cases import cases
 from foils.models.questions import NOT_ASKED
 from foils.pairs import Pairs
@@ -114,7 +115,7 @@ def read(path: str | Path) -> pl.DataFrame:
     try:
         raw = Path(path).read_text(encoding="utf-8-sig")
         whole = raw.lstrip().startswith("[")
-        found = json.loads(raw) if whole else [json.loads(line) for line in raw.splitlines() if line.strip()]
+        found = json.loads(raw) if whole else [json.loads(line) for line in lines_of(raw) if line.strip()]
     except (OSError, UnicodeDecodeError, ValueError) as error:
         raise DataError(f"cannot read verdicts from {path}: {error}; JSON Lines or Argilla's JSON is needed") from None
     rows: list[dict[str, Any]] = []

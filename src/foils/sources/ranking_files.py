@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from foils.errors import DataError
+from foils.files import lines_of
 
 RANKING = pl.Schema({"query_id": pl.String, "doc_id": pl.String, "given": pl.Float64, "score": pl.Float64})
 FORMATS = "TREC (6 columns), query document rank (3), a header with names, query and a list, or JSON"
@@ -64,7 +65,7 @@ def _text(path: Path) -> str:
 
 
 def _from_lines(path: Path, text: str) -> pl.DataFrame:
-    rows = pl.DataFrame({"text": text.splitlines()}).with_row_index("line", offset=1)
+    rows = pl.DataFrame({"text": lines_of(text)}).with_row_index("line", offset=1)
     rows = rows.filter(pl.col("text").str.strip_chars() != "")
     first = rows["text"][0]
     tabs = "\t" in first and not (len(first.split()) == 6 and first.count("\t") != 1)
@@ -224,7 +225,7 @@ def _values(path: Path, text: str) -> Iterator[tuple[int, Any]]:
     if whole is not None:
         yield from ((1, v) for v in (whole if isinstance(whole, list) else [whole]))
         return
-    for line, row in enumerate(text.splitlines(), 1):
+    for line, row in enumerate(lines_of(text), 1):
         if row.strip():
             try:
                 yield line, json.loads(row)

@@ -57,6 +57,11 @@ class RunFile(Source):
     def _noted(self) -> dict[str, str]:
         return {}
 
+    @property
+    def reads(self) -> tuple[Path, ...]:
+        """The file."""
+        return (Path(self.path),)
+
     def check(self) -> None:
         """The file must exist, the unit be known."""
         super().check()

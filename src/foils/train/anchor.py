@@ -198,7 +198,11 @@ def encoded(model: nn.Module, features: dict[str, Any], size: int) -> Tensor:
     """
     mask, found = features["attention_mask"], []
     for start in range(0, len(mask), size):
-        longest = int(mask[start : start + size].sum(-1).max())
-        part = {k: v[start : start + size, :longest] for k, v in features.items() if isinstance(v, Tensor)}
+        # Padding may stand before the text (decoders); only what no text reaches behind is cut.
+        longest = int(mask[start : start + size].any(dim=0).nonzero().max()) + 1
+        part = {
+            k: v[start : start + size, :longest] if isinstance(v, Tensor) and v.dim() > 1 else v
+            for k, v in features.items()
+        }
         found.append(model(part)["sentence_embedding"])
     return torch.cat(found)

@@ -104,15 +104,18 @@ def risk(pairs: Pairs) -> str:
     return "risk: " + "; ".join(parts)
 
 
-def scores(history: list[tuple[int, float]], kept: int, held: int, emptied: float) -> str:
+def scores(history: list[tuple[int, float]], kept: int, held: int, emptied: float, blend: float = 1.0) -> str:
     """The evaluations as a table and in words."""
     if not history:
-        lines = ["No query was held out, so nothing was measured during training."]
+        why = "No evaluation was wanted" if held else "No query was held out"
+        lines = [f"{why}, so nothing was measured during training."]
     else:
         lines = [f"nDCG@10 on {held:,} held-out queries, each ranking its own candidates:", "", "| step | nDCG@10 |"]
         lines += ["|---|---|", *(f"| {s}{' (kept)' if s == kept else ''} | {v:.4f} |" for s, v in history)]
         if kept == 0:
             lines += ["", "**No evaluation beat the model before training: these are its weights, unchanged.**"]
+        if blend < 1:
+            lines += ["", f"The score of the kept weights is that of the result, with a share of {blend:g} of them."]
     if emptied:
         lines += ["", f"{100 * emptied:.1f} % of the rows had no negative left after the masks and taught nothing."]
     return "\n".join(lines)

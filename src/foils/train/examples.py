@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from foils.collection import Collection
 from foils.errors import DataError
-from foils.outcome import given, likely, promote
+from foils.outcome import given, human, likely, promote
 from foils.pairs import Pairs
 from foils.train.batches import Plan, PlannedBatches
 from foils.train.masks import PairTable, text_groups
@@ -128,7 +128,7 @@ class Examples:
             _pad([[w for _, w, _ in r] for r in rows], 1.0, width).astype(np.float32),
             _pad([[t for _, _, t in r] for r in rows], 0, width).astype(np.bool_),
             PairTable.positives(pairs, groups),
-            _values(pairs, _probability(pairs), groups),
+            _values(pairs, _probability(pairs), groups, doubt=True),
             _values(pairs, teacher, groups),
             _candidates(pairs),
             groups,
@@ -218,6 +218,11 @@ class Course:
         while self._step < step:
             batch = next(self._stream, None)
             if batch is None:
+                if not len(self.sampler):
+                    raise DataError(
+                        "no batch can be filled for several devices: rows of one query never share a batch, and there "
+                        "are too few queries for this size; lower --batch, or train on one device"
+                    )
                 if self._step >= 0 and self.sampler.position >= len(self.sampler):
                     self._epoch += 1
                     self.sampler.set_epoch(self._epoch)
@@ -256,9 +261,11 @@ def _negatives(pairs: Pairs, most: int) -> tuple[dict[int, list[tuple[int, float
     found = select(pairs, None, whole=True).first(most).negatives
     kinds = found["neg_kind"] if "neg_kind" in found.columns else pl.repeat("mined", found.height, eager=True)
     weights = found["neg_weight"] if "neg_weight" in found.columns else pl.repeat(1.0, found.height, eager=True)
+    refused = pairs.frame.filter(~pl.col("positive") & human() & (pl.col("p_relevant") < 0.5))
+    sure = set(refused.select("query", "doc").iter_rows())
     by_query: dict[int, list[tuple[int, float, bool]]] = {}
     for q, d, w, k in zip(found["q"], found["neg"], weights, kinds, strict=True):
-        by_query.setdefault(q, []).append((d, w, k not in MINED))
+        by_query.setdefault(q, []).append((d, w, k not in MINED or (q, d) in sure))
     return by_query, found.height
 
 
@@ -266,12 +273,15 @@ def _probability(pairs: Pairs) -> str:
     return "prob.detector" if "prob.detector" in pairs.frame.columns else "p_relevant"
 
 
-def _values(pairs: Pairs, column: str, groups: Ints) -> PairTable:
+def _values(pairs: Pairs, column: str, groups: Ints, *, doubt: bool = False) -> PairTable:
     size = (pairs.collection.queries.height, pairs.collection.corpus.height)
     if column and column not in pairs.frame.columns:
         raise DataError(f"the run has no column {column!r}; score columns: {', '.join(pairs.scores) or 'none'}")
-    rows = pairs.frame.filter(pl.col(column).is_not_null()) if column else pairs.frame.head(0)
-    values = rows[column].to_numpy() if column else None
+    told = pl.col(column) if column else pl.lit(None, dtype=pl.Float32)
+    if doubt and column:  # a person's word outweighs the detector's
+        told = pl.when(human()).then("p_relevant").otherwise(column)
+    rows = pairs.frame.select("query", "doc", told=told).drop_nulls("told")
+    values = rows["told"].to_numpy() if column else None
     asked = text_groups(pairs.collection.queries["text"])
     return PairTable.of(
         rows["query"].to_numpy(), rows["doc"].to_numpy(), values, queries=asked, groups=groups, size=size

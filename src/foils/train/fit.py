@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,10 +26,11 @@ from foils.train import card, load
 from foils.train.adore import AdoreObjective, routed
 from foils.train.anchor import Anchor, Rehearsal
 from foils.train.batches import Hard, Ngame, Plan, Shuffled
+from foils.train.checks import check, check_device, check_places, world
 from foils.train.contest import Contest
 from foils.train.dev import Dev, hold_out
 from foils.train.examples import Course, Examples
-from foils.train.objective import LOSSES, TAUGHT, Objective, RerankerObjective, RetrieverObjective
+from foils.train.objective import WEIGHED, Objective, RerankerObjective, RetrieverObjective
 from foils.train.remine import encode_all
 from foils.train.schedule import Schedule
 from foils.train.settings import Settings
@@ -96,10 +97,13 @@ def train(
     for schedule in schedules:
         schedule.check()
     check(settings, schedules)
+    check_device(device)
     load.check(model, settings)
     if settings.near:
         load.check(settings.near, settings)
     folder = Path(out)
+    rankers = [getattr(s, "ranker", None) for s in schedules]
+    check_places(folder, [model, settings.near, run.folder, *rankers])
     found = beside(run, settings)
     settings = replace(settings, batches=settings.batches or usual(settings, found))
     parts = _prepare(run, settings, found)
@@ -110,7 +114,9 @@ def train(
         print_line(
             f"{len(found):,} two-sided pairs beside the run are trained on, too; --set both=false leaves them out"
         )
-    say = (lambda line: None) if quiet else (lambda line: print_line(line))
+    say: Callable[[str], None] = (lambda line: None) if quiet else print_line
+    if settings.loss not in WEIGHED and (parts.examples.weights != 1).any():
+        say(f"the run's weights of negatives are not used: loss {settings.loss} has no place for them")
     learner = load.load(model, settings, device)
     objective = _objective(learner, parts, settings, schedules)
     _hold(objective, model, device)
@@ -145,33 +151,6 @@ class _Parts:
     both: int = 0
 
 
-def check(settings: Settings, schedules: Sequence[Schedule]) -> None:
-    """What settings and schedules rule out together, known without run and model.
-
-    Args:
-        settings: settled.
-        schedules: of the training.
-
-    Raises:
-        RecipeError: they do not go together.
-    """
-    names = {s.name for s in schedules}
-    if settings.loss not in LOSSES and settings.loss not in TAUGHT:
-        raise RecipeError(f"no loss is called {settings.loss!r}; one of {', '.join((*LOSSES, *TAUGHT))}")
-    if settings.loss in TAUGHT and not settings.teacher and "ar2" not in names:
-        raise RecipeError(f"loss {settings.loss} imitates a teacher: set teacher to a score column of the run")
-    if settings.kind == "reranker":
-        wrong = sorted(names & {"remine", "ar2"}) + ["adore"] * (settings.loss == "adore")
-        wrong += [str(settings.batches)] * (settings.batches not in (None, "shuffled"))
-        if wrong:
-            raise RecipeError(f"{', '.join(wrong)}: for retrievers only; a reranker has no vectors")
-    if settings.loss == "adore" and (names or settings.lora or settings.batches not in (None, "shuffled")):
-        raise RecipeError("loss adore finds its own negatives at every step: use it without schedules, lora, batches")
-    alone = sorted(s.name for s in schedules if s.alone)
-    if _world() > 1 and alone:
-        raise RecipeError(f"{', '.join(alone)}: keeps notes on every row, which works on one device only")
-
-
 def _prepare(run: Run, settings: Settings, found: Sequence[TwoSided] = ()) -> _Parts:
     kept, held = hold_out(run.pairs, settings.holdout, settings.seed)
     pairs, kept = joined(run.pairs, kept, found)
@@ -187,21 +166,16 @@ def _prepare(run: Run, settings: Settings, found: Sequence[TwoSided] = ()) -> _P
     )
     check_contest(settings, examples)
     dev = Dev.of(run.pairs, held, 30 if settings.kind == "reranker" else 100)
-    course = Course(examples, Shuffled(examples.own), settings.batch or 1, settings.seed)
-    steps = max(1, course.per_epoch * (settings.epochs or 1) // _world())
+    course = Course(examples, Shuffled(examples.own), settings.batch or 1, settings.seed, drop_last=world() > 1)
+    steps = max(1, course.per_epoch * (settings.epochs or 1) // world())
     return _Parts(examples, dev, len(kept), steps, examples.own, len(found))
-
-
-def _world() -> int:
-    """How many processes train together, as torchrun and accelerate tell them."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def _objective(learner: Any, parts: _Parts, settings: Settings, schedules: Sequence[Schedule]) -> Objective:
     examples = parts.examples
     if any(s.name == "ar2" for s in schedules):
         examples = examples.widened(max(int(getattr(s, "pool", 0)) for s in schedules if s.name == "ar2"))
-    course = Course(examples, Shuffled(parts.rows), settings.batch or 1, settings.seed, drop_last=_world() > 1)
+    course = Course(examples, Shuffled(parts.rows), settings.batch or 1, settings.seed, drop_last=world() > 1)
     kinds = {"retriever": RetrieverObjective, "reranker": RerankerObjective}
     kind = AdoreObjective if settings.loss == "adore" else kinds[settings.kind]
     cosine = settings.kind == "retriever" and learner.similarity_fn_name == "cosine"
@@ -232,6 +206,8 @@ def _hold(objective: Objective, model: str, device: str | None) -> None:
     learner: Any = objective.model
     if settings.near and base.tokenizer.get_vocab() != learner.tokenizer.get_vocab():
         raise RecipeError(f"near={settings.near!r} reads other tokens than {model!r}; name a model of the same family")
+    if settings.holds == "vectors" and len({m.get_embedding_dimension() for m in (base, learner)}) > 1:
+        raise RecipeError(f"near={settings.near!r} has vectors of another width than {model!r}; set holds to scores")
     rehearsal = Rehearsal.of(objective.examples, settings.rehearse, settings.seed) if settings.rehearse else None
     where = next(learner.parameters()).device
     similarity = objective.similarity if settings.holds == "scores" else None
@@ -368,11 +344,14 @@ def _finish(
         learner.load_state_dict(torch.load(folder / WORK / "best.pt", map_location="cpu", weights_only=True))
     if settings.blend < 1:
         load.blend(learner, load.load(model, replace(settings, layers=0), "cpu"), settings.blend)
+        conductor.measure(kept, learner)
     if settings.lora:
         load.melt(learner)
-    if settings.loss == "adore":
-        learner = routed(learner, load.load(model, replace(settings, layers=0), "cpu"))
     load.lengthen(learner)
+    if settings.loss == "adore":
+        documents = load.load(model, replace(settings, layers=0), "cpu")
+        load.lengthen(documents)
+        learner = routed(learner, documents)
     with quietly():
         learner.save_pretrained(str(folder), create_model_card=False)
     emptied = float(objective.emptied) / max(1, objective.seen)
@@ -389,7 +368,7 @@ def _finish(
         "both": parts.both,
         "settings": settings.facts() | {"temperature": objective.temperature},
         "schedules": [s.told() for s in schedules],
-        "scores": card.scores(conductor.history, kept, held, emptied),
+        "scores": card.scores(conductor.history, kept, held, emptied, settings.blend),
     }
     card.write(folder, run, model, facts)
     write_text(folder / DONE, json.dumps({"key": key, "result": result.__dict__, "facts": facts}, indent=1))

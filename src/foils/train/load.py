@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from foils.errors import DataError, MissingExtra
@@ -53,7 +55,8 @@ def load(model: str, settings: Settings, device: str | None) -> Any:
 
     given: dict[str, Any] = {"revision": revision(model), "device": device, "trust_remote_code": False}
     try:
-        with quietly():
+        # A new head is drawn at random.
+        with quietly(), seeded(settings.seed):
             if settings.kind == "reranker":
                 loaded: Any = CrossEncoder(model, num_labels=1, **given)
             else:
@@ -69,10 +72,21 @@ def load(model: str, settings: Settings, device: str | None) -> Any:
         _drop(loaded, settings.dropout)
     loaded.model_card_data.local_files_only = True
     if settings.lora:
-        _adapt(loaded, settings.lora)
+        with seeded(settings.seed):
+            _adapt(loaded, settings.lora)
     elif settings.layers:
         _freeze(loaded, settings.layers)
     return loaded
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Torch draws by this seed, and afterwards as before."""
+    import torch
+
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
 
 
 def _drop(model: Any, share: float) -> None:

@@ -50,6 +50,8 @@ TAUGHT: dict[str, Callable[[Tensor, Tensor, Tensor, float], Tensor]] = {
     "symmetric-kl": lambda s, _, teacher, tau: losses.symmetric_kl(s, teacher, tau),
     "ar2": lambda s, t, teacher, _: losses.ar2(s, teacher, t),
 }
+# exp(score / T) of a negative is a term of their denominator, so a weight can multiply it.
+WEIGHED = ("info-nce", "soft-info-nce", "symmetric", "pair-logistic", "dcl", "hcl", "ifm", "meow")
 ALONE = ("asl", "spml", "dice", "adore")  # over a row's own list: on random documents they mean nothing
 
 
@@ -203,7 +205,9 @@ class Objective(nn.Module):
         return targets, blocked | (batch.docs < 0)
 
     def _weights(self, batch: Batch) -> Tensor | None:
-        """Weights of the run, and 1 - p where doubt weighs."""
+        """Weights of the run, and 1 - p where doubt weighs; null for a loss that has no place for them."""
+        if self.settings.loss not in WEIGHED:
+            return None
         if self.settings.doubt != "weigh" or not len(self.doubt.keys):
             return batch.weights
         sure = 1 - self.doubt.value(batch.queries, batch.docs).nan_to_num(nan=0.0)

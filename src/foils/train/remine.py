@@ -51,6 +51,8 @@ class Remine(Schedule):
             raise RecipeError(f"remine.draw={self.draw!r} is not known; one of {', '.join(DRAWS)}")
         if self.every < 1 or self.pool < 1 or self.skip < 0:
             raise RecipeError(f"{self.told()}: every and pool are at least 1, skip at least 0")
+        if not 0 < self.threshold <= 1:
+            raise RecipeError(f"{self.told()}: threshold is a probability above 0")
 
     def step(self, step: int) -> None:
         """Mine when it is time; not at the very end."""
@@ -106,7 +108,8 @@ class Remine(Schedule):
         values = np.where(there, scores, 0.0).astype(np.float64)
         if self.draw == "top":
             return np.where(there, values, -np.inf)
-        lots = hash_uniform(hashes[:, None], examples.collection.doc_hash[docs], step)
+        seed = step + (self.objective.settings.seed << 32)  # another for every step of every seed
+        lots = hash_uniform(hashes[:, None], examples.collection.doc_hash[docs], seed)
         weight = np.zeros_like(values)
         if self.draw == "simans":
             spread = np.maximum(values.std(axis=1, where=there, keepdims=True), 1e-9)

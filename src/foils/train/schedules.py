@@ -10,6 +10,8 @@ from foils.train.remine import Remine
 from foils.train.schedule import Conan, Dbpm, Hardness, Risk, Schedule
 from foils.train.turns import Ar2
 
+TRUTH = {"true": True, "false": False}
+
 
 def named(name: str, options: dict[str, str]) -> Schedule:
     """The schedule of this name, with options as text.
@@ -27,8 +29,8 @@ def named(name: str, options: dict[str, str]) -> Schedule:
             raise RecipeError(f"schedule {name} has no option {option!r}; options: {', '.join(types)}")
         default: Any = types[option].default
         try:
-            values[option] = text == "true" if isinstance(default, bool) else type(default)(text)
-        except ValueError as error:
+            values[option] = TRUTH[text.lower()] if isinstance(default, bool) else type(default)(text)
+        except (ValueError, KeyError) as error:
             raise RecipeError(f"{name}.{option}={text!r} is not of the type of {default!r}") from error
     made = known[name](**values)
     made.check()

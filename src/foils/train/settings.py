@@ -10,6 +10,7 @@ from foils.errors import RecipeError
 Effort = Literal["low", "normal", "high"]
 As = Literal["retriever", "reranker"]
 Doubt = Literal["remove", "weigh", "soften", "keep"]
+Keep = Literal["best", "last"]
 Batches = Literal["shuffled", "ngame", "hard", "together"]
 Holds = Literal["vectors", "scores"]
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -104,7 +105,7 @@ class Settings:
     teacher: str = ""
     holdout: float = 0.1
     evaluations: int | None = None
-    keep: Literal["best", "last"] = "best"
+    keep: Keep = "best"
     precision: Precision = "auto"
     dropout: float | None = None
     anchor: float = 0.0
@@ -134,14 +135,16 @@ class Settings:
 
     def check(self) -> None:
         """Raise a RecipeError unless every value can be trained with."""
-        choices = {"kind": As, "doubt": Doubt, "batches": Batches, "precision": Precision, "holds": Holds}
+        choices = {"kind": As, "doubt": Doubt, "batches": Batches, "precision": Precision, "holds": Holds, "keep": Keep}
         for name, kind in choices.items():
             if getattr(self, name) not in get_args(kind) and (name != "batches" or self.batches is not None):
                 raise RecipeError(f"{name}={getattr(self, name)!r} is not known; one of {', '.join(get_args(kind))}")
         least = {"epochs": 1, "batch": 1, "mini_batch": 1, "negatives": 0, "positives": 1, "length": 8, "lora": 0}
-        for name, value in (least | {"layers": 0, "evaluations": 0, "found": 0}).items():
-            if (getattr(self, name) or 0) < value:
-                raise RecipeError(f"{name}={getattr(self, name)} is too small; at least {value}")
+        for name, value in (least | {"layers": 0, "evaluations": 0, "found": 0, "seed": 0}).items():
+            if not value <= (getattr(self, name) or 0) < 2**32:
+                raise RecipeError(
+                    f"{name}={getattr(self, name)} is too small or too large; at least {value}, below 2^32"
+                )
         shares = {"holdout": self.holdout, "warmup": self.warmup, "threshold": self.threshold, "likely": self.likely}
         for name, share in shares.items():
             if not 0 <= share <= 1 or (name == "holdout" and share > 0.5):
@@ -150,6 +153,8 @@ class Settings:
             raise RecipeError(f"dropout={self.dropout} must be a share below 1; 0 turns it off")
         if not (self.rate or 0) > 0 or not (self.temperature is None or self.temperature > 0):
             raise RecipeError(f"rate={self.rate} and temperature={self.temperature} must be above 0")
+        if not self.threshold:
+            raise RecipeError("threshold=0 takes every candidate for a false negative; it must be above 0")
         self._check_pairs()
 
     def _check_pairs(self) -> None:

@@ -135,7 +135,8 @@ class Conductor(TrainerCallback):
         self.advance(state.global_step - self.shown)
         self.shown = state.global_step
         if state.global_step == 0:
-            self._evaluate(0, model)
+            if self.evaluate_at:
+                self._evaluate(0, model)
             for schedule in self.schedules:
                 schedule.begin()
 
@@ -161,6 +162,11 @@ class Conductor(TrainerCallback):
         for schedule in self.schedules:
             schedule.load(state["schedules"][schedule.name])
 
+    def measure(self, step: int, model: Any) -> None:
+        """Replace the score of a step's weights by that of what they have become."""
+        if self.dev is not None and self.history:
+            self.history = sorted([*(h for h in self.history if h[0] != step), (step, self.dev(model))])
+
     def _evaluate(self, step: int, model: Any) -> None:
         if self.dev is None:
             return
@@ -182,7 +188,7 @@ def arguments(settings: Settings, work: Path, steps: int, device: str | None) ->
     gpu = device != "cpu" and torch.cuda.is_available()
     # Told nothing, transformers expects bfloat16 of an accelerator, and refuses it where there is none.
     cpu = device == "cpu" or (device is None and not torch.accelerator.is_available())
-    return kinds[settings.kind](
+    told = kinds[settings.kind](
         output_dir=str(work),
         max_steps=steps,
         per_device_train_batch_size=1,
@@ -203,6 +209,9 @@ def arguments(settings: Settings, work: Path, steps: int, device: str | None) ->
         or (settings.precision == "auto" and gpu and torch.cuda.is_bf16_supported()),
         dataloader_pin_memory=gpu,
     )
+    # Several GPUs in one process would be torch's DataParallel, which the cached gradients do not know.
+    told._n_gpu = min(1, told.n_gpu)
+    return told
 
 
 def build(

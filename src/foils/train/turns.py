@@ -51,6 +51,8 @@ class Ar2(Schedule):
         """There must be a ranker."""
         if not self.ranker:
             raise RecipeError("schedule ar2 needs a ranker: give ar2.ranker=MODEL, a cross-encoder")
+        if self.every < 1 or self.steps_ranker < 0 or self.pool < 1 or not 0 < self.threshold <= 1:
+            raise RecipeError(f"{self.told()}: every and pool are at least 1, threshold is a probability above 0")
         check_model(self.ranker, "the ranker of ar2")
 
     def bind(self, objective: Objective, steps: int, say: Callable[[str], None]) -> None:
