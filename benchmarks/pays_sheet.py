@@ -46,6 +46,13 @@ ABOUT = {
     "technical topic. Relevant: the paper treats that topic or its central part, not just one of its words.",
     "trecdl19": "Passages from the web; the query was typed into a search engine. Relevant (2): the passage has some "
     "answer to the query, even if unclear or among other things; 3: it is dedicated to it and answers it exactly.",
+    "medquad": "Answers of health institutes' pages, most of them about one aspect (symptoms, causes, treatment, "
+    "inheritance, outlook) of one disease; the query is a question. Relevant: the text answers what is asked of the "
+    "disease that is asked about; another aspect of it, or the same aspect of another disease, is related (1).",
+    "mlquestions": "Passages from the web on machine learning and statistics; the query was typed into a search "
+    "engine. Relevant: the passage has an answer to the question, even if among other things.",
+    "scifact": "Abstracts of biomedical papers; the query is a claim. Relevant: the abstract reports evidence for or "
+    "against the claim (2: for a part of it, or for other conditions); the same topic without such evidence is 1.",
 }
 NOTE = """What to read: pays_<collection>.tsv, tab-separated with a header: id, query, known_positive, candidate.
 The known positive is a document that is known to be relevant: an example of what counts, nothing more.

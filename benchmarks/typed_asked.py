@@ -49,6 +49,7 @@ from foils.sources.bm25 import Bm25
 from foils.steps import Recipe
 from foils.train.fit import train
 from foils.train.settings import Settings
+from frames import drawn
 from machine import describe
 from typed_training import (
     SOURCES,
@@ -92,6 +93,7 @@ class Round:
         begin: share of the last round's weights to begin with, the rest MiniLM's.
         queries: general rows of each source, at most so many.
         rehearsed: collections whose documents stand beside the batches, to be held; the anchor holds to MiniLM then.
+        frames: pictures drawn of each frame of captions.
     """
 
     negations: tuple[str, ...]
@@ -101,6 +103,7 @@ class Round:
     begin: float = 1.0
     queries: int = QUERIES
     rehearsed: tuple[str, ...] = ()
+    frames: int = 0
 
 
 ROUNDS = (
@@ -121,6 +124,16 @@ ROUNDS = (
         replace(SETTINGS, anchor=3.0, holds="scores", rehearse=32),
         queries=100,
         rehearsed=REHEARSED,
+    ),
+    Round(
+        ("negation-own-further", "negation-own-more", "negation-more"),
+        ("swaps-scenes", "swaps-light", "swaps-photos", "swaps-captions", "swaps"),
+        replace(SETTINGS, anchor=3.0, holds="scores", rehearse=24),
+        words=60,
+        begin=0.5,
+        queries=100,
+        rehearsed=REHEARSED,
+        frames=8,
     ),
 )
 
@@ -178,9 +191,14 @@ def swaps(name: str) -> list[TwoSided]:
 
 def begun(data: Path, work: Path, seed: int, rounds: int) -> str:
     """What a round begins with: MiniLM, or the last round's model, moved back if so wanted."""
-    if rounds == 1:
-        return minilm()
-    return str(blended(trained(data, work, seed, rounds - 1)[0], ROUNDS[rounds - 1].begin))
+    return minilm() if rounds == 1 else str(moved(data, work, seed, rounds - 1, ROUNDS[rounds - 1].begin))
+
+
+def moved(data: Path, work: Path, seed: int, rounds: int, share: float) -> Path:
+    """A round's model with its weights moved back: toward MiniLM, or toward where a late round began."""
+    folder = trained(data, work, seed, rounds)[0]
+    late = bool(ROUNDS[rounds - 1].rehearsed) and share < 1
+    return blended(folder, share, base=begun(data, work, seed, rounds) if late else minilm())
 
 
 def trained(data: Path, work: Path, seed: int, rounds: int) -> tuple[Path, dict[str, Any]]:
@@ -203,9 +221,8 @@ def trained(data: Path, work: Path, seed: int, rounds: int) -> tuple[Path, dict[
 
 def shared(args: argparse.Namespace, seed: int, share: float) -> tuple[Path, dict[str, Any]]:
     """The model of a seed with its weights moved back, toward MiniLM or where the round began, and its facts."""
-    folder, facts = trained(args.data, args.work, seed, args.rounds)
-    late = bool(ROUNDS[args.rounds - 1].rehearsed)
-    return blended(folder, share, base=begun(args.data, args.work, seed, args.rounds) if late else minilm()), facts
+    facts = trained(args.data, args.work, seed, args.rounds)[1]
+    return moved(args.data, args.work, seed, args.rounds, share), facts
 
 
 def material(data: Path, seed: int, of: Round) -> tuple[Pairs, dict[str, int]]:
@@ -215,6 +232,7 @@ def material(data: Path, seed: int, of: Round) -> tuple[Pairs, dict[str, int]]:
     shorter = [replace(c, corpus=c.corpus.with_columns(pl.col("text").str.slice(0, CUT))) for c in collections]
     pairs = [p for name in of.negations for p in negations(data, name, of.words)]
     pairs += [p for name in of.swaps for p in swaps(name)]
+    pairs += [p for p in drawn(of.frames, seed) if not probed.touches(f"{p.passage} {p.changed}")]
     facts = {"queries": sum(c.positives["query"].n_unique() for c in collections), "pairs": len(pairs)}
     general = joined([mined(c, seed).pairs for c in shorter])
     for name in of.rehearsed:
