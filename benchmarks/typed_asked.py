@@ -7,15 +7,16 @@ with one is left out. `negation`: passages of `nq_mini`, `hotpotqa_mini`, `medqu
 thing turned round, and two questions in other words than the passage, one for each version. `negation-long`,
 `negation-more`: about 110 words, smaller changes, and mostly two questions with the same answer, as NevIR's
 annotators were asked for. `negation-implied`: the questions ask for what follows from the change. `negation-own`,
-`-own-more`, `-own-further`: the passages are the model's, too. `swaps`, `swaps-captions`, `swaps-photos`: scenes and
-facts with two parties or properties exchanged, each version in two wordings. Passages and edits are named by document
-and place: no text of a collection is in the files. General rows: queries and positives of five collections with a BM25
-negative, cut to 500 characters.
+`-own-more`, `-own-further`: the passages are the model's, too. `swaps`, `swaps-captions`, `swaps-photos`,
+`swaps-scenes`, `swaps-light`: scenes and facts with two parties or properties exchanged, each version in two wordings.
+`frames`: scenes with open slots, which frames.py fills. Passages and edits are named by document and place: no text of
+a collection is in the files. General rows: queries and positives of five collections with a BM25 negative, cut to 500
+characters.
 
 The training is that of `foils train`: both rows of a pair in one batch, compared with each other alone (`contest`),
 all else held near the model as it came (`anchor`). Each further round (`--rounds 2`) begins with the model of the last
 one; `--shares` moves its weights back (WiSE-FT), toward MiniLM, from round 4 on toward those that the round began with.
-Rounds 4 and 5 hold the scores of MiniLM, and rehearse documents, no query and no label, of the four collections that
+Rounds 4 to 6 hold the scores of MiniLM, and rehearse documents, no query and no label, of the four collections that
 are reported by default and of two that settings are chosen on; `--collections scifact` is not among them. `--develop`
 measures on pairs from `trecdl19` and `noveleval2306`, on swaps of another writer, and on four small collections that
 are not reported: settings were chosen there. Cells are kept as in typed_training.py.
