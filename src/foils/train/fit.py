@@ -98,12 +98,10 @@ def train(
         schedule.check()
     check(settings, schedules)
     check_device(device)
-    load.check(model, settings)
-    if settings.near:
-        load.check(settings.near, settings)
-    folder = Path(out)
-    rankers = [getattr(s, "ranker", None) for s in schedules]
+    folder, rankers = Path(out), [getattr(s, "ranker", None) for s in schedules]
     check_places(folder, [model, settings.near, run.folder, *rankers])
+    for name in filter(None, (model, settings.near)):
+        load.check(name, settings)
     found = beside(run, settings)
     settings = replace(settings, batches=settings.batches or usual(settings, found))
     parts = _prepare(run, settings, found)
