@@ -95,6 +95,8 @@ class Round:
         queries: general rows of each source, at most so many.
         rehearsed: collections whose documents stand beside the batches, to be held; the anchor holds to MiniLM then.
         frames: pictures drawn of each frame of captions.
+        redrawn: added to the seed of the pictures, for others than an earlier round's.
+        most: documents of each rehearsed collection, drawn at random; 0: all.
     """
 
     negations: tuple[str, ...]
@@ -105,6 +107,8 @@ class Round:
     queries: int = QUERIES
     rehearsed: tuple[str, ...] = ()
     frames: int = 0
+    redrawn: int = 0
+    most: int = 0
 
 
 ROUNDS = (
@@ -135,6 +139,17 @@ ROUNDS = (
         queries=100,
         rehearsed=REHEARSED,
         frames=8,
+    ),
+    Round(
+        ("negation-own-further", "negation-more"),
+        ("swaps-light", "swaps-scenes"),
+        replace(SETTINGS, anchor=5.0, holds="scores", rehearse=32),
+        words=60,
+        queries=200,
+        rehearsed=(*REHEARSED, "scifact"),
+        frames=3,
+        redrawn=100,
+        most=3000,
     ),
 )
 
@@ -233,12 +248,13 @@ def material(data: Path, seed: int, of: Round) -> tuple[Pairs, dict[str, int]]:
     shorter = [replace(c, corpus=c.corpus.with_columns(pl.col("text").str.slice(0, CUT))) for c in collections]
     pairs = [p for name in of.negations for p in negations(data, name, of.words)]
     pairs += [p for name in of.swaps for p in swaps(name)]
-    pairs += [p for p in drawn(of.frames, seed) if not probed.touches(f"{p.passage} {p.changed}")]
+    pairs += [p for p in drawn(of.frames, seed + of.redrawn) if not probed.touches(f"{p.passage} {p.changed}")]
     facts = {"queries": sum(c.positives["query"].n_unique() for c in collections), "pairs": len(pairs)}
     general = joined([mined(c, seed).pairs for c in shorter])
     for name in of.rehearsed:
         found = whole(data, name)
         told = pl.DataFrame({"id": [f"{name}-{i}" for i in found.corpus["id"]], "text": found.passages})
+        told = told.sample(min(told.height, of.most), seed=seed) if of.most else told
         corpus = pl.concat([general.collection.corpus, told])
         general = replace(general, collection=replace(general.collection, corpus=corpus))
     return add_both(general, pairs), facts
