@@ -182,7 +182,17 @@ def keys(pairs: Pairs) -> NDArray[np.int64]:
 
 def compute(cell: Cell, data: Path, verdicts: Path, engine: Local) -> dict[str, Any]:
     """Mine, train, test."""
-    begun, where = time.monotonic(), world(data, cell.collection, cell.labels)
+    begun = time.monotonic()
+    learner, held, facts = trained(cell, data, verdicts, engine)
+    scores = test(learner, world(data, cell.collection, cell.labels), held)
+    return cell.named | facts | {"seconds": round(time.monotonic() - begun, 1), "ndcg": scores}
+
+
+def trained(
+    cell: Cell, data: Path, verdicts: Path, engine: Local
+) -> tuple[Adapter | Layers, NDArray[np.int64], dict[str, Any]]:
+    """What was learnt, the queries to test it on, and facts of its rows."""
+    where = world(data, cell.collection, cell.labels)
     vectors = [kept(cell.base).vectors(where.collection, role, None, engine) for role in ("query", "document")]
     # Every base is tested on the same splits.
     alike = kept("minilm").vectors(where.collection, "query", None, engine)
@@ -202,8 +212,7 @@ def compute(cell: Cell, data: Path, verdicts: Path, engine: Local) -> dict[str, 
         # Mining may have changed it; on a busy machine threads that wait for each other take most of the time.
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
         train(learner, examples, ours=ours, how=cell.how, seed=cell.seed)
-    scores = test(learner, where, held)
-    return cell.named | facts | {"seconds": round(time.monotonic() - begun, 1), "ndcg": scores}
+    return learner, held, facts
 
 
 def told(examples: Examples, where: World) -> dict[str, float]:
