@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from foils.audit import audit
+from foils.audit import audit, tables
 from foils.audit.opening import opened
 from foils.audit.slots import view
 from foils.errors import DataError
@@ -334,3 +334,101 @@ def test_view_tells_what_belongs_to_what() -> None:
     ]  # fmt: skip
     assert seen.slots[2].text == ""
     assert seen.slots[2].flags == 1
+
+
+def test_lists_that_a_table_holds_as_texts_become_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "SLICE", 1)
+    rows = {"query": ["q", "r", None], "pos": ["['p']", "['s']", None], "neg": ["['n', 'm']", "x", None],
+            "neg_scores": ["[1, 2]", "[0.5]", None]}  # fmt: skip
+    for name in ("train.parquet", "train.arrow"):
+        file = tmp_path / name
+        frame = pl.DataFrame(rows, schema=dict.fromkeys(rows, pl.String))
+        (frame.write_parquet if name.endswith("parquet") else frame.write_ipc)(file)
+        out = fixed(file)
+        again = (pl.read_parquet if name.endswith("parquet") else pl.read_ipc)(out)
+        assert again["neg"].to_list() == [["n", "m"], ["x"], None]
+        assert again["neg_scores"].to_list() == [[1.0, 2.0], [0.5], None]
+        assert audit(out, sample=0).clean
+    mixed = tmp_path / "mixed.parquet"
+    pl.DataFrame({"query": ["q", "r"], "pos": ["['p']", "s"], "neg": [["n"], ["n"]]}).write_parquet(mixed)
+    for rows_at_once in (1, 10):
+        monkeypatch.setattr(tables, "SLICE", rows_at_once)
+        with pytest.raises(DataError, match="fit into the column 'pos' of type String: some rows hold lists, others"):
+            fixed(mixed, skip=["text-for-list"])
+
+
+def test_a_fix_of_a_table_builds_only_what_it_changes(tmp_path: Path) -> None:
+    frame = pl.DataFrame({**{k: [v, v] for k, v in GOOD.items()}, "time": [1, 1234567890123456789]})
+    frame = frame.with_columns(pl.col("time").cast(pl.Datetime("ns")), neg=pl.Series([["wrong"], ["wrong", "right"]]))
+    file = tmp_path / "train.parquet"
+    frame.write_parquet(file)
+    again = pl.read_parquet(fixed(file))
+    assert again["time"].to_list() == frame["time"].to_list()
+    assert again["time"].cast(pl.Int64).to_list() == [1, 1234567890123456789]
+    assert again["neg"].to_list() == [["wrong"], ["wrong"]]
+
+
+def test_an_arrow_stream_stays_a_stream(tmp_path: Path) -> None:
+    file = tmp_path / "train.arrow"
+    pl.DataFrame([{**GOOD, "neg": ["wrong", "right"]}]).write_ipc_stream(file)
+    assert pl.read_ipc_stream(fixed(file))["neg"].to_list() == [["wrong"]]
+
+
+def test_marks_of_a_table_by_tabs_stay_around_its_texts(tmp_path: Path) -> None:
+    file = tmp_path / "train.tsv"
+    rows = ['"""who"" said it"\tright\tright', "what\tthis\tthat", '"where\tto"\there\tthere']
+    file.write_text("\n".join(["query\tpositive\tnegative", *rows, ""]))
+    out = fixed(file, short="random").read_text().splitlines()
+    assert out[1].startswith('"""who"" said it"\tright\tth')
+    assert out[2:] == rows[1:]
+
+
+def test_promotion_gives_the_lowest_label_of_a_positive(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    texts = ("first text", "other text", "third text")
+    (data / "corpus.jsonl").write_text("\n".join(json.dumps({"_id": t[0], "text": t}) for t in texts))
+    (data / "queries.jsonl").write_text('{"_id": "1", "text": "query"}')
+    (data / "qrels.tsv").write_text("query-id\tcorpus-id\tscore\n1\to\t2\n1\tt\t2\n")
+    file = tmp_path / "train.parquet"
+    for labels in ([False, True, False], [0.0, 1.0, 0.0], ["0", "1", "0"]):
+        table = pl.DataFrame({"query": "query", "answer": ["unlike it", *texts[1:]], "label": labels})
+        table.write_parquet(file)
+        audit(file, data=data, sample=0).fix(tmp_path / "out.parquet", promote=True)
+        again = pl.read_parquet(tmp_path / "out.parquet")
+        assert again.schema == table.schema
+        assert [str(v)[0] for v in again["label"]] == [str(labels[i])[0] for i in (0, 1, 1)]
+    lists = planted(tmp_path, [{"query": "query", "answer": [texts[1], texts[2], "unlike it"], "labels": [2, 1, 0]}])
+    found = audit(lists, data=data, sample=0, relevant_from=2)
+    out = found.fix(tmp_path / "out.jsonl", promote=True).path
+    assert lines(out)[0]["labels"] == [2, 2, 0]
+    assert audit(out, data=data, sample=0, relevant_from=2).clean
+
+
+def test_a_promoted_document_may_have_no_id(tmp_path: Path) -> None:
+    rows = [
+        {"query": "q", "pos": ["p"], "neg": ["n", "s"], "pos_id": ["1"]},
+        {"query": "q", "pos": ["s"], "neg": ["n"]},
+    ]
+    out = fixed(planted(tmp_path, rows), promote=True)
+    assert lines(out)[0] == {"query": "q", "pos": ["p", "s"], "neg": ["n"], "pos_id": ["1", None]}
+    assert "unreadable" not in [f.key for f in audit(out, sample=0).findings]
+
+
+def test_lists_that_tell_no_positive_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="1 rows list documents without labels or scores"):
+        audit(planted(tmp_path, [{"query": "q", "candidates": ["a", "b"]}]))
+    with pytest.raises(DataError, match="the first, line 1: answer has a score but no label"):
+        audit(planted(tmp_path, [{"query": "q", "answer": "a", "score": 0.5}]))
+    with pytest.raises(DataError, match="the first, line 1: the column negs is not known"):
+        audit(planted(tmp_path, [{"query": "q", "pos": ["p"], "negs": ["n"]}]))
+    hits = [{"query": str(n), "hits": [{"content": "a", "label": 1}, {"content": "b", "label": 0}]} for n in range(3)]
+    del hits[0]["hits"][1]["label"]
+    assert [(f.key, f.count) for f in audit(planted(tmp_path, hits), sample=0).findings] == [("unreadable", 1)]
+
+
+def test_numbers_of_a_row_are_no_scores_of_its_documents(tmp_path: Path) -> None:
+    rows = [{"query": str(n), "pos": [f"p{n}"], "neg": ["n", "m"], "score": 0.5} for n in range(2)]
+    assert audit(planted(tmp_path, rows), sample=0).findings == ()
+    rows = [{"query": str(n), "positive": f"p{n}", "negative": "n", "label": label} for n, label in enumerate((-1, 2))]
+    assert [f.key for f in audit(planted(tmp_path, rows), sample=0).findings] == ["above-positive"]

@@ -87,9 +87,13 @@ def test_methods_lists_and_describes():
         (("mine", ALMANAC, "-o", "x", "--split", "holdout"), "holdout"),
         (("mine", ALMANAC, "-o", "/proc/no", "--quiet"), "cannot write"),
         (("mine", ALMANAC, "-o", "x", "--recipe", "naive", "--reranker", "m"), "--reranker: recipe naive uses none"),
+        (("mine", ALMANAC, "-o", "x", "--precision", "float16"), "--precision: lsa has none"),
+        (("mine", ALMANAC, "-o", "x", "--column", "kind"), "--column: it changes nothing in recipe default"),
+        (("mine", ALMANAC, "-o", "x", "--recipe", "r2anker", "--depth", "50"), "--depth: it changes nothing in"),
         (("mine", ALMANAC, "-o", "x", "--recipe", "no.toml"), "cannot read the recipe no.toml"),
         (("explain", "no-run", "q"), "not a complete run folder"),
         (("methods", "unheard"), "no method and no kind"),
+        (("methods", "--markdown", "--json"), "--json: --markdown prints the tables"),
     ],
 )
 def test_mistakes_get_one_sentence_and_exit_code_1(tmp_path, args, message):
@@ -130,6 +134,15 @@ def test_ctrl_c_ends_with_130_and_the_same_command_continues(run, tmp_path):
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
     for name in ("pairs.parquet", "report.html", "manifest.json"):
         assert (tmp_path / "r" / name).read_bytes() == (run / name).read_bytes()
+
+
+def test_what_stdout_cannot_write_is_escaped(run):
+    command, env = [sys.executable, "-m", "foils"], os.environ | {"PYTHONIOENCODING": "ascii"}
+    explained = subprocess.run([*command, "explain", run, "q001"], capture_output=True, env=env, check=False)
+    assert explained.returncode == 0, explained.stderr
+    assert b"\\u2212pos" in explained.stdout
+    as_json = subprocess.run([*command, "explain", run, "q001", "--json"], capture_output=True, env=env, check=False)
+    assert json.loads(as_json.stdout) == json.loads(foils("explain", run, "q001", "--json").stdout)
 
 
 def test_an_unknown_query_names_its_neighbours(run):

@@ -78,6 +78,9 @@ def test_the_whole_truth_makes_it_safe():
         (("bm25", ALMANAC, "--against", "also/not/there"), "was not found"),
         (("bm25", ALMANAC, "--per-query", "x.csv"), ".parquet or .tsv"),
         (("bm25", ALMANAC, "--as", "reranker"), "bm25 stands for itself"),
+        (("bm25", ALMANAC, "--precision", "float16"), "--precision: none of these systems encodes"),
+        (("bm25", ALMANAC, "--test", "t"), "--test: there is no second system"),
+        (("bm25", ALMANAC, "--seed", "-1"), "no negative seed"),
     ],
     ids=lambda value: "" if isinstance(value, tuple) else value,
 )

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 import shutil
 import subprocess
 import sys
 from html import unescape
 from pathlib import Path
+from urllib.parse import unquote
 
+import polars as pl
 import pytest
 
-from foils.review.app import Guard
+from foils.collection import build
+from foils.engine import Local
+from foils.models.lsa import Lsa
+from foils.recipes import Plan, naive
+from foils.review import Session
+from foils.review.app import Guard, application
 from foils.run import Run
+from foils.run import mine as mine_run
 from review_server import hostile, served
 
 httpx = pytest.importorskip("httpx", reason="the extra llm is not installed")
@@ -81,16 +90,62 @@ def test_the_token_becomes_a_strict_cookie_that_scripts_cannot_read(address):
 
 
 def test_two_pages_in_one_browser_do_not_lock_each_other_out():
-    def browser(token):
+    def opened(token):
         return testclient.TestClient(Guard(responses.PlainTextResponse("in"), token), base_url="http://127.0.0.1")
 
-    pages = {token: browser(token) for token in ("one", "two")}
+    pages = {token: opened(token) for token in ("one", "two")}
     jar = {name: value for token, page in pages.items() for name, value in page.get(f"/?token={token}").cookies.items()}
     sent = {"Cookie": "; ".join(f"{name}={value}" for name, value in jar.items())}
     for page in pages.values():
         page.cookies.clear()
         assert page.get("/").status_code == 403
         assert page.get("/", headers=sent).text == "in"
+
+
+def browser(run: Run, person: str = ""):
+    """A page of a run, opened with its token."""
+    token = secrets.token_hex(4)
+    found = testclient.TestClient(application(Session(run, Local()), token, person), base_url="http://127.0.0.1")
+    assert found.get(f"/?token={token}").status_code == 200
+    return found
+
+
+def strange(folder: Path) -> Run:
+    """A run of one query, whose ids hold characters that cannot be seen."""
+    docs = pl.DataFrame({"id": [f"d\t{i}\n\u202e%41" for i in range(9)], "text": [f"river {i}" for i in range(9)]})
+    queries = pl.DataFrame({"id": ["q\x1b"], "text": ["which river"]})
+    known = pl.DataFrame({"query_id": ["q\x1b"], "doc_id": [docs["id"][0]], "grade": [1]})
+    return mine_run(build(docs, queries, known), naive(Plan((("lsa", Lsa(dims=4)),), n=2, depth=8)), out=folder)
+
+
+def test_two_runs_in_one_browser_keep_their_people_apart(tmp_path):
+    run = strange(tmp_path / "run")
+    first, second = browser(run, "anna"), browser(strange(tmp_path / "another"), "ben")
+    post(first, "/person", {"person": "cleo"})
+    for page, who in ((second, "ben"), (browser(run, "anna"), "cleo"), (browser(run, "dora"), "dora")):
+        page.cookies.update(first.cookies)
+        assert f"Judged by {who}" in page.get("/").text
+
+
+def test_ids_with_hidden_characters_can_be_decided_on(tmp_path):
+    run = strange(tmp_path / "run")
+    page = browser(run, "anna")
+    data = form(page.get("/?fate=selected").text)
+    post(page, "/decide", data | {"answer": "relevant"})
+    last = Run.open(tmp_path / "run").verdicts.frame.filter(p_relevant=1.0)
+    assert last["query_id"].to_list() == ["q\x1b"]
+    assert last["doc_id"][0] in run.negatives["doc_id"]
+
+
+def test_a_decision_on_a_page_of_before_goes_to_its_pair_or_is_refused(tmp_path):
+    run = strange(tmp_path / "run")
+    page = browser(run, "anna")
+    data = form(page.get("/?fate=selected").text) | {"answer": "relevant"}
+    post(page, "/decide", data | {"row": str(int(data["row"]) - 1)})
+    said = Run.open(tmp_path / "run").verdicts.frame.filter(p_relevant=1.0)
+    assert said["doc_id"].to_list() == [unquote(data["doc"])]
+    gone = post(page, "/decide", data | {"doc": "y"})
+    assert (gone.status_code, "not in the run any more" in gone.text) == (400, True)
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:80", "", "[::1"])
@@ -118,7 +173,7 @@ def test_other_methods_too_large_forms_and_nonsense_are_refused(client):
     assert client.get("/decide").status_code == 405
     assert post(client, "/decide", {"row": "1", "note": "x" * 70_000}).status_code == 413
     assert post(client, "/decide", {"row": "-1"}).status_code == 400
-    assert post(client, "/decide", {"row": "9" * 40, "answer": "relevant"}).status_code == 303
+    assert post(client, "/decide", {"row": "9" * 40, "answer": "relevant"}).status_code == 400
     assert client.get("/?low=nan&high=x&kind=%00&source=..%2F..&search=%ff").status_code == 200
     assert client.get("/?row=99999999999").status_code == 200
     assert client.get("/..%2f..%2fpyproject.toml").status_code == 404
@@ -156,7 +211,11 @@ def test_a_decision_is_on_disk_when_the_next_item_shows(client, mined):
         moved = post(client, "/decide", data | {"answer": answer})
         assert (moved.status_code, moved.headers["location"]) == (303, "/")
         last = Run.open(mined).verdicts.frame.filter(by="human:anna").row(-1, named=True)
-        assert (last["query_id"], last["doc_id"], last["p_relevant"]) == (data["query"], data["doc"], p)
+        assert (last["query_id"], last["doc_id"], last["p_relevant"]) == (
+            unquote(data["query"]),
+            unquote(data["doc"]),
+            p,
+        )
     post(client, "/undo")
     assert Run.open(mined).verdicts.frame.row(-1, named=True)["why"] == "undone"
 
@@ -222,6 +281,7 @@ def test_selecting_importing_and_exporting_need_no_page(mined, tmp_path):
     [
         (["--host", "0.0.0.0"], "this machine only"),  # noqa: S104
         (["--select", "--open"], "belongs to the page"),
+        (["--select", "--share", "0.25"], "--share: belongs to the page"),
         (["--json"], "no result to print"),
         (["--export", "x", "--risk", "0.1"], "add --select"),
         (["--import", "missing.jsonl"], "cannot read verdicts"),

@@ -7,9 +7,11 @@ import numpy as np
 import polars as pl
 
 from build import collection, scored
+from foils.collection import build
 from foils.desk import Desk
 from foils.engine import Local
 from foils.judges.sheet import Sheet
+from foils.pairs import Pairs
 from foils.protocols import Verdict
 from foils.review.book import RELEVANT, Book
 from foils.run import VERDICTS
@@ -77,3 +79,22 @@ def test_a_corrected_cell_of_a_sheet_is_the_new_answer(tmp_path):
     kept = Verdicts.read(tmp_path / VERDICTS).frame
     assert kept["p_relevant"].to_list() == [None] * 3 + [1.0, 0.0, 0.0] + [0.0, None]
     assert kept[-2:].select("by", "draw", "chance").rows() == [("human", "random", 0.5)] * 2
+
+
+def test_a_spreadsheet_that_takes_ids_for_numbers_loses_no_answer(tmp_path):
+    where = build(
+        pl.DataFrame({"id": ["001", "002"], "text": ["it melts", "it shines"]}),
+        pl.DataFrame({"id": ["07"], "text": ["when does it melt"]}),
+        pl.DataFrame({"query_id": ["07"], "doc_id": ["001"], "grade": [1]}),
+    )
+    found = pl.DataFrame(
+        {"query": [0], "doc": [1], "rank": [1]}, schema={"query": pl.UInt32, "doc": pl.UInt32, "rank": pl.Int32}
+    )
+    pairs, sheet = Pairs.start(where).add("run", found), Sheet(tmp_path / "sheet.csv")
+    rows = np.array([1], dtype=np.uint32)
+    assert sheet.verdicts(pairs, rows, Local())[0].probability is None
+    opened = pl.read_csv(sheet.path)
+    assert opened.select("query_id", "doc_id").row(0) == (7, 2)
+    assert opened["texts"].str.starts_with("x").all()
+    opened.with_columns(relevant=pl.lit("yes")).write_csv(sheet.path)
+    assert sheet.verdicts(pairs, rows, Local())[0].probability == 1.0

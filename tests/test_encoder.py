@@ -267,6 +267,14 @@ def test_options_are_checked(model, monkeypatch):
         SentenceEncoder(model).check()
 
 
+def test_a_cross_encoder_without_settings_is_refused(tmp_path):
+    (tmp_path / "config.json").write_text('{"architectures": ["BertForSequenceClassification"]}')
+    with pytest.raises(DataError, match="is a CrossEncoder"):
+        SentenceEncoder(str(tmp_path)).check()
+    (tmp_path / "modules.json").write_text('[{"type": "sentence_transformers.models.Normalize"}]')
+    SentenceEncoder(str(tmp_path)).check()
+
+
 def test_no_rows_and_pickles(model):
     encoder = SentenceEncoder(model, precision="float32")
     assert encoder.vectors(collection(), "query", np.zeros(0, dtype=np.uint32), Local()).shape[0] == 0

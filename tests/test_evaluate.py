@@ -133,6 +133,14 @@ def test_without_judged_negatives_nothing_is_made_up():
     assert None not in table.row(1)
 
 
+def test_measures_of_a_script_that_reads_numbers_only():
+    ids = ("train-1", "test-1", "né")
+    run = {q: {"a b": 2.0, "c": 1.0} for q in ids}
+    found = measures(run, {ids[0]: {"a b": 1}, ids[1]: {"c": 1}, ids[2]: {"a b": 1, "c": 0}}, ("ERR@10", "RR@10"))
+    # One grade of relevance stops a reader with probability 1/16 (gdeval), at rank 1 or 2.
+    assert found.rows() == [("né", 0.0625, 1.0), ("test-1", 0.03125, 0.5), ("train-1", 0.0625, 1.0)]
+
+
 def test_complete_labels_judge_everything():
     judged, residual, ndcg, condensed = one(
         RUN, {"q": {"d4": 1}}, "Judged@10", "RBP residual", "nDCG@10", "nDCG'@10", complete=True
@@ -174,6 +182,14 @@ def test_scores_that_are_no_numbers_are_refused(bad):
 def test_a_document_listed_twice_keeps_its_better_place():
     run = pl.DataFrame({"query_id": ["q"] * 3, "doc_id": ["a", "b", "a"], "score": [1.0, 2.0, 3.0]})
     assert ranked(run)["doc_id"].to_list() == ["a", "b"]
+
+
+def test_grades_are_whole_numbers():
+    with pytest.raises(DataError, match=r"1 of 2 grades are no whole numbers, first that of document 'a' .*\(0.9\)"):
+        labels({"q": {"a": 0.9, "b": 1.0}})
+    with pytest.raises(DataError, match="numbers are needed in grade"):
+        labels(pl.DataFrame({"query_id": ["q"], "doc_id": ["a"], "grade": ["x"]}))
+    assert labels({"q": {"a": float("nan"), "b": 2.0}}).rows() == [("q", "b", 2)]
 
 
 def test_a_null_grade_is_no_judgment():

@@ -127,6 +127,8 @@ def test_few_queries_and_undefined_ones():
     assert (row["queries"], row["p"], row["verdict"]) == (1, None, "too few queries")
     empty = compare({"b": table([None]), "a": table([None])}).row(0, named=True)
     assert (empty["queries"], empty["mean"], empty["verdict"]) == (0, None, "too few queries")
+    nan = compare({"b": table([0.4, 0.5, 0.6]), "a": table([0.5, 0.4, float("nan")])}).row(0, named=True)
+    assert (nan["queries"], nan["p"], nan["verdict"]) == (2, 1.0, "noise")
 
 
 def test_equal_systems_do_not_differ():
@@ -150,6 +152,8 @@ def test_wrong_requests():
         compare({"a": a, "b": a}, [("a", "z")])
     with pytest.raises(DataError, match="no measure 'RR'; shared are AP"):
         compare({"a": a, "b": a}, measures=["RR"])
+    with pytest.raises(DataError, match="b has the query '0000' more than once"):
+        compare({"a": a, "b": pl.concat([a, a])})
     with pytest.raises(RecipeError, match="test='z'"):
         compare({"a": a, "b": a}, test="z")
     with pytest.raises(RecipeError, match="alpha"):

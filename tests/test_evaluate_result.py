@@ -135,7 +135,7 @@ def test_the_first_measure_names_its_companions():
 
 
 def test_a_plan_that_cannot_be_carried_out():
-    for bad in (Plan(names=()), Plan(depth=0), Plan(dropout=-1)):
+    for bad in (Plan(names=()), Plan(depth=0), Plan(dropout=-1), Plan(seed=-1)):
         with pytest.raises(RecipeError, match="at least one measure"):
             bad.check()
     with pytest.raises(RecipeError, match="'nope' is not known"):
@@ -159,6 +159,22 @@ def test_short_lists_and_ties_are_told(tmp_path):
     found = evaluate(world(ALL), [System("flat", "run", str(tmp_path / "flat.trec"))], Plan(), Local())
     assert "flat: 12 of 12 lists hold fewer than 100 documents and count so" in found.notes
     assert any("places 10 and 11 have equal scores" in n for n in found.notes)
+
+
+def test_without_a_cutoff_no_list_is_short(tmp_path):
+    (tmp_path / "one.trec").write_text("q00 Q0 d00 1 1 x\n", encoding="utf-8")
+    found = evaluate(world(ALL), [System("one", "run", str(tmp_path / "one.trec"))], Plan(names=("AP",)), Local())
+    assert found.notes == ("one: 11 queries of the collection missing from the file: they score 0",)
+
+
+def test_a_system_that_finds_nothing_scores_zero():
+    bm25 = System("bm25", "bm25")
+    base = world(ALL)
+    strange = build(base.corpus, base.queries.with_columns(text=pl.lit("zzz")), judgments(base))
+    found = evaluate(strange, [bm25], Plan(), Local())
+    assert found.mean("bm25", "nDCG@10") == 0
+    assert found.warnings[0].startswith("0% of bm25's top 10 are judged")
+    assert "0% of bm25" in render(found)
 
 
 def test_the_table_of_queries(tmp_path):

@@ -102,6 +102,14 @@ def test_a_query_that_a_file_lacks_is_counted(tmp_path):
     )
 
 
+def test_a_list_that_is_cut_is_counted(tmp_path):
+    path = run_file(tmp_path, ("q", "a", 1, 3.0), ("q", "b", 2, 2.0), ("q", "b", 3, 1.0))
+    assert System("m", "run", str(path)).rank(words(), 2, Local()).notes[1:] == ()
+    found = System("m", "run", str(path)).rank(words(), 1, Local())
+    assert found.table["doc_id"].to_list() == ["a"]
+    assert found.notes[1:] == ("m: 1 query with more than 1 documents: cut there; a larger depth keeps more",)
+
+
 def test_a_file_without_scores_is_ranked_by_place(tmp_path):
     path = tmp_path / "ranks.tsv"
     path.write_text("q\tc\t1\nq\tb\t2\n", encoding="utf-8")

@@ -176,6 +176,18 @@ def test_an_audit_measures_and_changes_nothing(run):
     assert (rows["draw"] == "audit").all()
 
 
+def test_an_audit_of_one_pair_counts_it(run):
+    found = audit(run, Knows(share=0.0), Local(), size=1)
+    assert (found.rate.n, found.found, found.powered) == (1, 0, None)
+
+
+def test_what_the_detector_was_told_does_not_sharpen_the_rate(run):
+    who = Knows(name="human", family="human", share=0.1)
+    assert audit(run, who, Local()).powered is not None
+    now = select(Run.open(run.folder), Local())
+    assert audit(now, who, Local()).powered is None
+
+
 def test_a_judge_never_audits_itself(run):
     judge(run, Knows(), Local(), budget=30)
     with pytest.raises(JudgeError, match="llm:knows took part in the filtering"):
@@ -203,9 +215,19 @@ def test_a_promise_selects_within_the_risk(run):
     assert len(who.asked) == calls
 
 
-def test_nothing_is_promised_where_everything_is_relevant(run):
+def test_a_judge_never_audits_its_own_promise(run):
+    who, other = (Knows(name=f"{name}@1", family=f"llm:{name}", share=0.02) for name in ("one", "other"))
+    promised = promise(run, who, Local(), risk=0.2, budget=100).run
+    with pytest.raises(JudgeError, match="llm:one took part in the filtering"):
+        audit(promised, who, Local(), size=20)
+    assert audit(promised, other, Local(), size=20).rate.n == 20
+    assert audit(select(Run.open(run.folder), Local()), who, Local(), size=20).rate.n == 20
+
+
+@pytest.mark.parametrize("risk", [0.05, 0.0])
+def test_nothing_is_promised_where_everything_is_relevant(run, risk):
     with pytest.raises(JudgeError, match="nothing can be promised"):
-        promise(run, Knows(name="human", family="human", share=1.0), Local(), risk=0.05, budget=60)
+        promise(run, Knows(name="human", family="human", share=1.0), Local(), risk=risk, budget=60)
 
 
 def test_a_person_fills_in_a_sheet(run, tmp_path):
@@ -261,6 +283,12 @@ def test_wrong_numbers_are_refused_before_anything_is_asked(run):
         judge(run, who, Local(), budget=-1)
     with pytest.raises(RecipeError, match="risk=2"):
         judge(run, who, Local(), risk=2)
+    with pytest.raises(RecipeError, match="confidence=90 must lie between 0 and 1"):
+        promise(run, who, Local(), risk=0.1, confidence=90)
+    with pytest.raises(RecipeError, match=r"confidence=0\.5 must lie between 0\.5 and 1"):
+        promise(run, who, Local(), risk=0.1, confidence=0.5, method="proof")
+    with pytest.raises(RecipeError, match="risk=5 is no share"):
+        promise(run, who, Local(), risk=5)
     assert who.asked == []
 
 

@@ -132,7 +132,13 @@ def test_a_question_that_the_server_refuses_is_asked_once(status):
 
 @pytest.mark.parametrize(
     ("status", "message"),
-    [(401, "refuses the key in FOILS_TEST_KEY"), (403, "refuses the key"), (404, "no such model"), (308, "redirects")],
+    [
+        (401, "refuses the key in FOILS_TEST_KEY"),
+        (402, "out of credit"),
+        (403, "refuses the key"),
+        (404, "no such model"),
+        (308, "redirects"),
+    ],
 )
 def test_what_no_question_would_survive_stops_at_once(status, message):
     with serving(always(error(status, f"wrong key {KEY}", {"Location": "http://elsewhere/"}))) as server:
@@ -169,6 +175,16 @@ def test_ten_failures_in_a_row_stop_the_rest():
         with pytest.raises(JudgeError, match="10 questions in a row"):
             client.ask(numbered(100), Local())
         assert len(server.requests) == 15
+
+
+def test_ten_refusals_at_first_stop_the_rest():
+    with serving(always(error(400, "max_tokens is not supported"))) as server:
+        client = chat(server, pace=replace(FAST, concurrency=1))
+        with pytest.raises(JudgeError, match=r"takes none of the first 10 questions.*max_tokens is not supported"):
+            client.ask(numbered(100), Local())
+        assert len(server.requests) == 10
+    with serving(lambda request, nth: error(400) if nth else echo(request, nth)) as server:
+        assert len(chat(server, pace=replace(FAST, concurrency=1)).ask(numbered(30), Local())) == 30
 
 
 def test_single_failures_do_not_stop_the_rest():
@@ -312,6 +328,13 @@ def test_cut_and_filtered_answers_arrive_as_such_and_are_kept(tmp_path):
             assert len(server.requests) == 1
 
 
+def test_an_answer_that_the_server_broke_off_is_asked_for_again(tmp_path):
+    for finish in ("error", "abort"):
+        answer, server, client = ask_one(scripted(reply("", finish)), Local(cache=tmp_path / finish))
+        assert (answer.text, len(server.requests)) == ("hello", 2)
+        assert client.facts()["calls of unknown fate"] == "1"
+
+
 def test_tokens_are_estimated_where_the_server_does_not_count():
     answer, _, client = ask_one(always(reply("four words of text", usage=None)))
     assert not answer.counted
@@ -432,6 +455,19 @@ def test_a_budget_of_money_is_never_exceeded():
         assert len(server.requests) == 7
     assert [a.arrived for a in answers] == [True] * 7 + [False] * 3
     assert float(client.facts()["cost"]) == pytest.approx(5.6)
+
+
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+def test_the_longest_answer_of_extra_counts_for_the_budget(name):
+    """Of 10 a call of at most 500 tokens is affordable twice, where one of 50 would be ten times."""
+    with serving(always(reply("x", usage=(0, 500)))) as server:
+        budget = Budget(price_in=0.0, price_out=10_000.0, money=10.0)
+        extra = json.dumps({"max_tokens": None, name: 500})
+        client = chat(server, budget=budget, decoding=Decoding(extra=extra), pace=replace(FAST, concurrency=4))
+        answers = client.ask(numbered(5), Local())
+    assert [a.arrived for a in answers] == [True, True, False, False, False]
+    with pytest.raises(RecipeError, match="needs a longest answer"):
+        replace(client, decoding=Decoding(extra='{"max_tokens": null}')).check()
 
 
 def test_what_the_server_did_not_take_is_given_back():

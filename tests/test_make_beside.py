@@ -215,3 +215,15 @@ def test_verbs_that_are_none_or_are_denied_in_vain(query, text, answer, why):
         assert "did not join" in made(InsertDoNot(), query, text, answer).text
     else:
         assert reason(InsertDoNot(), query, text, answer) == why
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "He was born on Jan. 5, 1998 in Rome.",
+        "It was led by Lt. Col. Brown.",
+        "It was opened by Gov. Smith in Sept. 1990.",
+    ],
+)
+def test_an_abbreviation_ends_no_sentence(text):
+    assert len(Text(text).sentences) == 1

@@ -157,3 +157,42 @@ def test_without_a_corpus_names_stay():
     assert reason(EntitySwap(), "Who led it?", "It was led by Susan Gray.", "Susan Gray") == "no corpus"
     nickname = "The school was led by Susan Gray. Everybody called her Susan."
     assert reason(EntitySwap(), "Who led the school?", nickname, "Susan Gray", pool=POOL) == "value elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("operator", "passage", "answer", "why"),
+    [
+        # With another number the noun would be in the wrong form.
+        (Number(), "The bridge of Ostby is 1 mile long.", "1", "no new value"),
+        (Duration(), "The ride to Ostby lasts 1 hour in summer.", "1 hour", "no new value"),
+        # 40 below zero is the same in both units, and brackets hold another number than for 5 above it.
+        (UnitSwap(), "It was −40 °C in Ostby then.", "40 °C", "no unit"),
+        (Number(), "It was -5 °C in Ostby then.", "5 °C", "no number"),
+        # A difference is converted otherwise than a temperature.
+        (Number(), "It is warmer by 2 °C (3.6 °F) in Ostby now.", "2 °C", "value elsewhere"),
+    ],
+)
+def test_numbers_that_cannot_be_exchanged(operator, passage, answer, why):
+    assert reason(operator, "What is it in Ostby?", passage, answer) == why
+
+
+def test_a_name_is_exchanged_wherever_the_query_holds_it_and_as_a_whole_only():
+    passage = "Ann Lee built the mill of Ostby. It stands by the river."
+    pool = Pool.build([passage, "Mary Brook sold the boat."])
+    result = made(QueryEntity(), "Who paid Ann Lee for the mill that Ann Lee built?", passage, pool=pool)
+    assert result.text == "Who paid Mary Brook for the mill that Mary Brook built?"
+    assert reason(QueryEntity(), "What mill did Ann Leeds build?", passage, pool=pool) == "no constraint"
+
+
+def test_a_set_of_initials_takes_its_own_article():
+    result = made(Cohyponym(), "Which league is it in?", "It is an NHL team of the north.", "NHL")
+    assert result.text.split()[2:4] == [{"N": "an", "M": "an"}[result.edits[-1].new[0]], result.edits[-1].new]
+
+
+def test_a_country_with_an_article_gives_way_to_one_with_an_article():
+    passage = "Ostby is in the Netherlands near the sea."
+    assert made(Cohyponym(), "Where is Ostby?", passage, "Netherlands").edits[0].new == "Philippines"
+    news = {
+        made(Cohyponym(seed=s), "Where is Ostby?", "Ostby is in Spain now.", "Spain").edits[0].new for s in range(99)
+    }
+    assert not news & {"Netherlands", "Philippines"}

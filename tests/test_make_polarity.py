@@ -3,6 +3,7 @@
 import pytest
 
 from foils.make.edits import apply
+from foils.make.item import Item, Made
 from foils.make.negation import affirmative, insertion, removal
 from foils.make.polarity import Affixal, Antonym, InsertNot, Quantifier, RemoveNot
 from foils.make.view import Text
@@ -150,3 +151,50 @@ def test_forms_and_opposites():
 def test_an_article_follows_the_new_word():
     text = "It was an earlier start for the team in the rain."
     assert "a later start" in made(Antonym(), "Which team had an earlier start in the rain?", text).text
+
+
+@pytest.mark.parametrize(
+    ("sentence", "after"),
+    [
+        ("The king did not immediately respond to it.", "no verb after"),
+        ("The king did not often respond to it.", "no verb after"),
+        ("The king did not reply to it.", "The king replied to it."),
+        ("Do not open the old valve.", "Open the old valve."),
+        ("The couple had no children in Ostby.", "The couple had children in Ostby."),
+        ("The couple had no furniture in Ostby.", "The couple had furniture in Ostby."),
+        ("The mine has no serious effect on the lake.", "The mine has a serious effect on the lake."),
+        ("The bird has no known natural enemies there.", "The bird has known natural enemies there."),
+        ("The mine has no water supply in winter.", "The mine has a water supply in winter."),
+        ("The mine has no effect whatsoever.", "polarity item"),
+    ],
+)
+def test_what_is_left_without_its_negator_is_good_english(sentence, after):
+    assert taken_out(sentence) == after
+
+
+def test_articles_go_by_sound():
+    a = ("usual", "used", "uranium", "Ugandan", "unanimous", "unilateral", "one-sided", "Honduran", "DNA")
+    an = ("unimportant", "unidentified", "uninformed", "urban", "honest", "honorary", "onerous", "NBA", "RNA")
+    assert {article(w) for w in a} == {"a"}
+    assert {article(w) for w in an} == {"an"}
+
+
+@pytest.mark.parametrize(
+    ("passage", "text"),
+    [
+        ("Smoking was allowed at the pub of Ostby.", "Smoking was forbidden at the pub of Ostby."),
+        ("The war had ended before the strike.", "The war had begun before the strike."),
+        ("The mayor allowed smoking at the pub.", "The mayor forbade smoking at the pub."),
+    ],
+)
+def test_an_opposite_takes_the_form_of_its_place(passage, text):
+    result = Antonym()(Item(passage, passage))
+    assert isinstance(result, Made)
+    assert result.text == text
+    assert result.edits[-1].new in result.why
+
+
+@pytest.mark.parametrize("phrase", ["near the abbey", "sold to Ann Lee", "borrowed from Ann Lee"])
+def test_a_word_tied_to_its_preposition_stays(phrase):
+    claim = f"The mill was {phrase} in the war."
+    assert reason(Antonym(), claim, claim) == "fixed phrase"

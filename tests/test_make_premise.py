@@ -72,3 +72,34 @@ def test_claims_are_negated_both_ways():
 )
 def test_constraints_that_must_stay(operator, query, passage, why):
     assert reason(operator, query, passage) == why
+
+
+def test_a_new_year_is_in_no_decade_of_the_passage():
+    passage = "The election in 1984 was won by Ann Lee. In the 1980s she was a weaver."
+    news = {made(QueryDate(seed=s), "who won the election in 1984", passage).edits[0].new for s in range(12)}
+    assert all(not year.startswith("198") for year in news)
+
+
+def test_a_leap_day_is_asked_about_in_a_leap_year():
+    passage = "On 29 February 2012 the mill of Ostby burned."
+    query = "what happened on 29 February 2012 in Ostby"
+    assert all(int(made(QueryDate(seed=s), query, passage).edits[0].new) % 4 == 0 for s in range(6))
+
+
+def test_a_number_that_the_query_holds_twice_changes_twice():
+    passage = "Ataxia type 2 shows signs early."
+    result = made(QueryNumber(), "What are the signs of ataxia type 2, and is type 2 ataxia rare?", passage)
+    assert len(result.edits) == 2
+    assert "2" not in result.text
+
+
+def test_a_month_moves_wherever_the_query_holds_it():
+    passage = "The fair of Ostby was held between 3 May and 9 May."
+    result = made(QueryDate(), "what was held between 3 May and 9 May in Ostby", passage)
+    assert "May" not in result.text
+    assert len({e.new for e in result.edits}) == 1
+
+
+def test_an_ordinal_that_stands_twice_stays():
+    passage = "Ann won the second race and the second prize."
+    assert reason(QueryOrdinal(), "who won the second race and the second prize", passage) == "two of a set"

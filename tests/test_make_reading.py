@@ -3,7 +3,8 @@
 import pytest
 
 from foils.errors import RecipeError
-from foils.make.reading import QaReader
+from foils.make.reading import QaReader, _read
+from foils.models.questions import Answer
 from tiny import SIZES, tokenizer
 
 PASSAGES = ["The old mill of Ostby was opened in 1810, and 113 steps lead up to it.", "It is closed.", ""]
@@ -62,3 +63,16 @@ def test_the_best_span_or_none(start, end, inside, span):
 def test_a_model_that_is_none_is_told(tmp_path):
     with pytest.raises(RecipeError, match="no model that reads answers"):
         QaReader(str(tmp_path)).answers(["q"], ["p"])
+
+
+@pytest.mark.parametrize(
+    ("said", "passage", "read"),
+    [
+        ("巴黎", "法国的首都是巴黎。", "巴黎"),
+        ("伦敦", "法国的首都是巴黎。", None),
+        ("Ann", "Anna built it.", None),
+        (".", "Anna built it.", None),
+    ],
+)
+def test_an_answer_must_stand_in_the_passage_in_any_script(said, passage, read):
+    assert _read(Answer(f'{{"answer": "{said}"}}', "stop"), passage) == read

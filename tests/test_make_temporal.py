@@ -122,3 +122,30 @@ def test_the_evidence_is_deleted_and_nothing_of_the_answer_left():
 )
 def test_evidence_that_cannot_be_deleted(text, answer, why):
     assert reason(DeleteEvidence(), "Who built the tower?", text, answer) == why
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_leap_day_stays_in_a_leap_year(seed):
+    result = made(YearShift(seed=seed), "When was the feast?", "The feast was on 29 February 2012 here.", "2012")
+    assert int(result.edits[0].new) % 4 == 0
+
+
+@pytest.mark.parametrize(
+    "text", ["It ran in the 1990's and was loved.", "It was taken with 1500 soldiers on the field.", "World in 1990s."]
+)
+def test_decades_and_counts_are_no_years(text):
+    assert years(Text(text)) == ()
+
+
+def test_a_year_before_a_verb_or_behind_in_is_one():
+    assert [y.value for y in years(Text("The World Cup 1998 was held there. In 1999 farmers left."))] == [1998, 1999]
+
+
+def test_a_decade_goes_on_telling_of_its_year():
+    passage = "The harbour cup of 1984 was won by Ann Lee. In the 1980s she was a weaver."
+    assert reason(YearShift(), "Who won the harbour cup in 1984?", passage) == "value elsewhere"
+
+
+def test_a_short_month_tells_it_again():
+    passage = "The mill was opened in September 1990. In Sept. it was full."
+    assert reason(MonthShift(), "When was the mill opened?", passage, "September") == "value elsewhere"

@@ -72,3 +72,10 @@ def test_another_sentence_is_deleted():
     made = with_twin(DeleteEvidence()(item), item)
     assert "Bo" not in made.text
     assert made.twin.text == "The tower is old. It was built by Bo. It has bells."
+
+
+def test_degrees_are_not_converted():
+    """Of a difference, *5 °C warmer*, the twin would say something else."""
+    item = Item("How much warmer is it?", "It became warmer by 5 °C there.", "5 °C")
+    twin = with_twin(Number()(item), item).twin
+    assert twin is None or "°F" not in twin.text

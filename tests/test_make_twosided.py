@@ -184,3 +184,58 @@ def test_a_verb_is_not_given_a_prefix_that_only_adjectives_take():
     maker = Counterparts(("affixal",))
     assert not maker.make("The old linesman decided that the second of the three goals had been in.")
     assert maker.make("The border between the two northern valleys is undecided to this day.")
+
+
+def made_of(passage: str, operator: str) -> set[str]:
+    return {
+        p.changed for seed in range(9) for p in Counterparts((operator,), forms=("claim",), seed=seed).make(passage)
+    }
+
+
+@pytest.mark.parametrize(
+    "passage",
+    [
+        "The old mill was very popular in the 1990's among the farmers of the valley.",
+        "The war of 1914–1918 destroyed the old mill of the small town completely.",
+        "The last train of the day leaves the station at 10:59 in the evening.",
+        "The hall of the old castle holds 500 or more people on a good day.",
+        "The tower was built between 1880 and 1890 by the brothers of the abbey.",
+        "The lowest temperature of the winter was −12 degrees in the old town.",
+    ],
+)
+def test_numbers_that_another_one_would_not_contradict_stay(passage):
+    assert not made_of(passage, "number")
+
+
+def test_a_day_a_year_and_a_share_stay_possible():
+    days = made_of("The treaty was signed on 28 June in the hall of the old palace.", "number")
+    assert days
+    assert all(1 <= int(text.split(" June")[0].split()[-1]) <= 30 for text in days)
+    years = made_of("In 2023 the new bridge over the river was opened to the public.", "number")
+    assert years
+    assert all(int(text.split()[1]) <= 2024 for text in years)
+    assert (
+        not made_of("The leap day of 29 February 2012 was a holiday in the old town.", "number")
+        - {f"The leap day of {day} February 2012 was a holiday in the old town." for day in range(1, 30)}
+        - {f"The leap day of 29 February {year} was a holiday in the old town." for year in (2004, 2008, 2016, 2020)}
+    )
+
+
+@pytest.mark.parametrize("opening", ["All of the settlers", "All the settlers", "Each of the settlers"])
+def test_no_takes_the_place_of_a_quantifier_only_right_before_its_noun(opening):
+    assert not made_of(f"{opening} of the valley came by ship from the coast.", "quantifier")
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "The mother of the king hated the sister then.",
+        "The king hated the sister of the bishop then.",
+        "Every student admires the teacher in the town.",
+    ],
+)
+def test_the_passive_takes_nothing_along_that_belongs_to_another_thing(sentence):
+    pytest.importorskip("lemminflect")
+    text = Text(sentence)
+    found = list(swaps(text, text.sentences[0]))
+    assert not [s for s in found if s.operator == "swap-object" and s.same]

@@ -220,3 +220,17 @@ def test_a_model_without_the_three_labels_is_refused(tmp_path):
     folder = reranker(tmp_path, labels=2)
     with pytest.raises(RecipeError, match="contradiction, entailment, neutral"):
         CrossEncoderNli(str(folder)).probabilities(["a"], ["b"])
+
+
+@pytest.mark.parametrize(("said", "passed"), [("巴黎", False), ("巴黎市", False), ("塞纳河", True)])
+def test_a_reader_is_understood_where_words_are_not_parted(said, passed):
+    item = Item("法国的首都是哪里?", "法国的首都是巴黎。", "巴黎")
+
+    @dataclass(frozen=True)
+    class Said:
+        name: str = "said"
+
+        def answers(self, questions, passages):
+            return [said] * len(questions)
+
+    assert only(Reading(Said()), item, replace(MADE, text="法国的首都巴黎在塞纳河畔。")).passed is passed

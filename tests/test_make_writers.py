@@ -440,3 +440,11 @@ def test_any_reply_of_the_right_keys_is_made_or_refused(name, data):
     reply = {key: data.draw(VALUE) for key in writer.keys}
     result = writer.read(MILL, answer(reply), "m")
     assert isinstance(result, Refused) or all(isinstance(m, Made) for m in result)
+
+
+def test_the_answer_is_found_where_words_are_not_parted():
+    item = Item("法国的首都是哪里?", "法国的首都是巴黎。巴黎位于塞纳河畔,是法国最大的城市。", "巴黎")
+    told = '{"passage": "法国的首都有着悠久的历史,游客每年都会去巴黎参观博物馆。", "open": ""}'
+    result = BY_NAME["query-only"].read(item, Answer(told, "stop"), "model")
+    assert isinstance(result, Refused)
+    assert result.reason == "the answer is in it"

@@ -297,6 +297,13 @@ def test_selecting_again_leaves_made_negatives_alone(run):
 
 
 def test_a_record_is_one_line_whatever_its_texts_hold(tmp_path):
-    record = {"id": "made-1", "text": "one\u2028line\x85of\x1ctext"}
+    record = dict.fromkeys(sorted(marked.NEEDED), "") | {"id": "made-1", "text": "one\u2028line\x85of\x1ctext"}
     (tmp_path / marked.FILE).write_text(json.dumps(record, ensure_ascii=False) + "\n", encoding="utf-8")
     assert marked.read(tmp_path) == [record]
+
+
+@pytest.mark.parametrize(("line", "message"), [("5", "line 1 is no object"), ('{"id": "x"}', "line 1 lacks kind, op")])
+def test_a_record_that_is_none_is_told(tmp_path, line, message):
+    (tmp_path / marked.FILE).write_text(line + "\n")
+    with pytest.raises(DataError, match=message):
+        marked.read(tmp_path)

@@ -357,3 +357,8 @@ def test_a_report_holds_everything_as_plain_values(engine, tmp_path):
     assert isinstance(found.rows[0][0].wrong.low, float)
     with pytest.raises(FoilsError):
         probe(Words(), [tmp_path / "absent.jsonl"])
+
+
+def test_a_flag_in_a_csv_file_is_a_word(tmp_path):
+    (tmp_path / "set.csv").write_text("query,right,wrong,mutual\none,a,b,false\ntwo,c,d,True\n")
+    assert [p.mutual for p in read(tmp_path / "set.csv")] == [False, True]

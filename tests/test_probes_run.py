@@ -1,5 +1,7 @@
 """Probes of a run's own typed negatives."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -80,6 +82,7 @@ def test_a_run_without_made_negatives_says_how_to_get_them(run, tmp_path):
 
 
 def test_records_that_do_not_belong_to_the_run_are_refused(run):
-    (run.folder / made.FILE).write_text('{"id": "x", "query_id": "no", "source_id": "d00"}\n', encoding="utf-8")
+    record = dict.fromkeys(sorted(made.NEEDED), "") | {"id": "x", "query_id": "no", "source_id": "d00"}
+    (run.folder / made.FILE).write_text(json.dumps(record) + "\n", encoding="utf-8")
     with pytest.raises(DataError, match="line 1: its query or its document is not in the run"):
         from_run(run.folder)

@@ -162,8 +162,11 @@ def test_an_empty_set_is_measured_too():
 
 
 def test_an_unknown_score_is_refused():
-    with pytest.raises(RecipeError, match=r"no score 'cos.x'; score columns: cos.dense"):
-        measure(one_query(0.9, [0.5], "cos"), score="cos.x")
+    for name in ("cos.x", "rank.dense"):
+        with pytest.raises(RecipeError, match=f"no score '{name}'; score columns: cos.dense"):
+            measure(one_query(0.9, [0.5], "cos"), score=name)
+    with pytest.raises(RecipeError, match="temperature=0"):
+        measure(one_query(0.9, [0.5], "cos"), temperature=0)
 
 
 @cache

@@ -20,6 +20,7 @@ from foils.errors import DataError, MissingExtra
 from foils.readers import read
 from foils.readers.labels import read_labels
 from foils.readers.sources import table
+from foils.readers.texts import read_texts
 from foils.readers.values import Hazards, parse_list
 
 
@@ -53,6 +54,8 @@ ROW = {"query": "q", "pos": ["p"], "neg": ["n"]}
         ({**ROW, "query_id": 1.5}, r"line 2: query_id must be an id"),
         ({"prompt": "x", "completion": "y"}, r"line 2: the columns prompt, completion are no known .* foils reads"),
         ({"query": "q", "answer": "a", "score": 0.7}, r"line 2: answer has a score but no label"),
+        ({"query": "q", "pos": ["p"], "negs": ["n"]}, r"line 2: the column negs is not known, and looks"),
+        ({"query": "q", "positive": "p", "hard_neg": "n"}, r"line 2: the column hard_neg is not known"),
         ({"query": "q", "answer": "a", "label": 0.7}, r"line 2: label must be a grade .* found 0.7"),
         ({"query": "q", "answer": ["a"], "labels": [1, 0]}, r"line 2: labels has 2 values for 1 documents"),
         ({"qid": "1", "positive_passages": [{"title": "t"}]}, r"line 2: a document has neither a text nor an id"),
@@ -73,6 +76,9 @@ def test_one_id_for_two_texts_is_an_error(tmp_path: Path) -> None:
         read(lines(tmp_path, *rows))
     rows = [{"query": "q", "pos": [p], "pos_id": ["7"], "neg": []} for p in "ab"]
     with pytest.raises(DataError, match=r"line 2: the document id '7' stands for 'b'"):
+        read(lines(tmp_path, *rows))
+    rows = [{"query": "q", "positive_passages": [{"docid": "7", "title": t, "text": "x"}]} for t in "ab"]
+    with pytest.raises(DataError, match=r"line 2: the document id '7' stands for 'b: x' here and for 'a: x' before"):
         read(lines(tmp_path, *rows))
 
 
@@ -357,3 +363,87 @@ def test_a_folder_that_is_no_saved_dataset(tmp_path: Path) -> None:
     (tmp_path / "state.json").write_text("{}")
     with pytest.raises(DataError, match="is no complete saved dataset"):
         read(tmp_path)
+
+
+def test_columns_that_are_called_as_the_collections_own_stay_beside_them(tmp_path: Path) -> None:
+    collection = read(lines(tmp_path, {**ROW, "id": 7, "text": "note", "neg": ["n", "m"]}))
+    assert collection.queries.rows() == [(collection.queries["id"][0], "q", 7, "note")]
+    assert collection.queries.columns == ["id", "text", "id_", "text_"]
+    flat = {"query": "q", "positive": "p", "negative": "n", "doc_id": "x", "doc": "y", "position": 9}
+    given = read(lines(tmp_path, flat)).given
+    assert given is not None
+    assert given.select("query", "doc", "position", "doc_id_", "doc_", "position_").rows() == [
+        (0, 0, None, "x", "y", 9),
+        (0, 1, 1, "x", "y", 9),
+    ]
+
+
+def test_keys_that_begin_late_and_numbers_of_two_kinds_are_kept(tmp_path: Path) -> None:
+    notes = [{"a": 1}, {"b": [1]}, {"b": [2.5]}, {}]
+    rows = [{**ROW, "query": str(n), "note": note, "none": {}} for n, note in enumerate(notes)]
+    queries = read(lines(tmp_path, *rows)).queries
+    expected = [{"a": 1, "b": None}, {"a": None, "b": [1.0]}, {"a": None, "b": [2.5]}, None]
+    assert queries["note"].to_list() == expected
+    queries.write_parquet(tmp_path / "queries.parquet")  # an object without keys could not be written
+    lines(tmp_path, *({"_id": str(n), "text": "t", "m": m} for n, m in enumerate((1, {"b": 2}, 7.0))), name="c.jsonl")
+    assert read_texts([tmp_path / "c.jsonl"], "documents", Hazards())["m"].to_list() == ["1", '{"b": 2}', "7.0"]
+
+
+def test_documents_without_an_id_among_others_that_have_one(tmp_path: Path) -> None:
+    row = {**ROW, "neg": ["n", "m", ""], "neg_id": [None, "5", ""]}
+    ids = read(lines(tmp_path, row)).corpus.filter(pl.col("text").is_in(["n", "m"]))["id"].to_list()
+    assert ids[1] == "5"
+    assert ids[0].startswith("d")
+    with pytest.raises(DataError, match=r"line 1: neg_id must be an id .* found None"):
+        read(lines(tmp_path, {"query": "q", "pos_id": ["a"], "neg_id": [None]}))
+
+
+def test_a_number_beside_lists_speaks_of_the_row(tmp_path: Path) -> None:
+    rows = [{**ROW, "query": str(n), "neg": ["n", "m"][: n + 1], "score": 0.5, "label": 1} for n in range(2)]
+    collection = read(lines(tmp_path, *rows))
+    assert collection.queries["label"].to_list() == [1, 1]
+    assert collection.queries["score"].to_list() == [0.5, 0.5]
+    with pytest.raises(DataError, match="margin has 1 values for 2 negatives"):
+        read(lines(tmp_path, {**rows[1], "margin": 0.5}))
+
+
+def test_places_count_what_is_no_positive(tmp_path: Path) -> None:
+    rows = [{"query": "q", "answer": text, "label": grade} for grade, text in enumerate(("n", "m", "p"))]
+    given = read(lines(tmp_path, *rows), relevant_from=2).given
+    assert given is None  # one label a document says nothing of places
+    given = read(lines(tmp_path, *({**r, "source": "s"} for r in rows)), relevant_from=2).given
+    assert given is not None
+    assert given["position"].to_list() == [1, 2, None]
+
+
+def test_a_header_that_says_a_name_twice_is_refused(tmp_path: Path) -> None:
+    for name, cut in (("a.csv", ","), ("a.tsv", "\t")):
+        file = lines(
+            tmp_path, *(cut.join(r.split()) for r in ("query positive negative negative", "q p n m")), name=name
+        )
+        with pytest.raises(DataError, match="the header has 'negative' twice"):
+            read(file)
+        with pytest.raises(DataError, match="the header has 'negative' twice"):
+            list(Separated(file, cut).records())
+
+
+def test_json_that_is_lines_of_arrays(tmp_path: Path) -> None:
+    lines(tmp_path, *({"_id": i, "text": f"text {i}"} for i in (1, 2, 3)), name="corpus.jsonl")
+    lines(tmp_path, {"_id": 1, "text": "query"}, name="queries.jsonl")
+    collection = read(lines(tmp_path, "[1, [1, 0.9], [2, 0.4]]", "[1, [1, 0.9], [3, 0.2]]", name="examples.json"))
+    assert collection.positives.rows() == [(0, 0, 1)]
+    assert collection.negatives["doc"].to_list() == [1, 2]
+    with pytest.raises(DataError, match="line 1: not valid JSON"):
+        read(lines(tmp_path, "[[1, 1, 2],", "[1, 1, 3]", name="broken.json"))
+
+
+def test_labels_keep_the_marks_of_their_ids(tmp_path: Path) -> None:
+    ids = ['a"b', '5"', '"q"', "plain"]
+    frame = pl.DataFrame({"query-id": ["1"] * 4, "corpus-id": ids, "score": [1] * 4})
+    for name, cut in (("a.tsv", "\t"), ("a.csv", ",")):
+        frame.write_csv(tmp_path / name, separator=cut)
+        assert read_labels(tmp_path / name, Hazards())["doc_id"].to_list() == ids
+    file = lines(tmp_path, "query-id\tcorpus-id\tscore", '1\t"bare\t1', name="bare.tsv")
+    assert read_labels(file, Hazards()).rows() == [("1", '"bare', 1)]
+    frame.with_columns(pl.lit(7.0).alias("corpus-id")).write_parquet(tmp_path / "a.parquet")
+    assert set(read_labels(tmp_path / "a.parquet", Hazards())["doc_id"]) == {"7"}

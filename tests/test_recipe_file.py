@@ -47,6 +47,13 @@ def test_a_null_that_is_not_the_default_survives_the_file():
     assert 'unset = [\n    "upper",\n]' in unset
 
 
+def test_a_file_from_an_editor_that_marks_utf_8_is_read(tmp_path):
+    recipe = recipes.named("naive", PLAN)
+    text = recipe_file.dumps(recipe).replace("\n", "\r\n")
+    (tmp_path / "mine.toml").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    assert recipe_file.load(tmp_path / "mine.toml") == recipe
+
+
 def test_settings_override_by_method_or_label():
     recipe = recipes.named("simans", PLAN)
     changed = recipe_file.change(recipe, {"sim-ans.a": "0.7", "lsa.depth": "50", "sim-ans.form": "absolute"})
@@ -92,6 +99,8 @@ def test_wrong_settings_say_what_would_work(setting, message):
         ("[[step]]\nuse = 'top'\nunset = ['n']", "expected a whole number"),
         ("[[step]]\nuse = 'band'\nupper = 0.1\nunset = ['upper']", "upper has the value 0.1 and stands in unset"),
         ("[[step]]\nuse = 'lsa'", "not a step by itself"),
+        ("[[step]]\nuse = 'quota'\nshares = [['bm25', '2']]", r"expected a list of \[text, a whole number\]"),
+        ("[[step]]\nuse = 'quota'\nshares = ['bm25']", r"expected a list of \[text, a whole number\]"),
     ],
 )
 def test_wrong_files_say_where(text, message):

@@ -23,7 +23,7 @@ from foils.make.verify import Check
 from foils.pairs import Pairs
 from foils.report import facts
 from foils.report.charts import Series, columns, dots, draw
-from foils.report.checks import QUERIES, checks, look
+from foils.report.checks import QUERIES, REPAIRS, checks, look
 from foils.report.kinds import both, edited, kinds
 from foils.report.likely import EDGES, likely
 from foils.report.options import cut, leading, wanted
@@ -31,6 +31,7 @@ from foils.report.origins import origins
 from foils.report.plots import GAP, LINES, TALL, flow
 from foils.report.risk import known, risk
 from foils.report.samples import samples
+from foils.writers import FORMATS
 from test_report import HOSTILE, Page, ledger, page, tiny
 
 RISKY = '[[step]]\nuse = "repair"\ncut = 0.5\n\n[[step]]\nuse = "within-risk"\nn = 2\nby = "bm25.bm25"\n'
@@ -261,6 +262,12 @@ def test_what_is_wrong_beyond_doubt_is_the_first_advice() -> None:
     pairs = tiny(["the same text"] * 3 + [f"document {i}" for i in range(7)])
     _, told = page(pairs)
     assert "negatives are wrong beyond doubt (copies of a positive under another id" in told.text
+
+
+def test_formats_that_repairs_name_exist() -> None:
+    named = re.findall(r"--to (\S+) -o \w+(\.\w+)", " ".join(REPAIRS.values()))
+    assert named
+    assert all(suffix in FORMATS[name].suffixes for name, suffix in named)
 
 
 def test_checks_of_little_say_that_nothing_was_found() -> None:

@@ -270,6 +270,15 @@ def test_a_page_of_before_decides_nothing_of_another_pair(run):
     assert run.verdicts.frame.height == 0
 
 
+def test_a_pair_that_was_numbered_anew_keeps_its_decision(run):
+    session = Session(run, Local())
+    row = 7
+    query_id, doc_id = session.names(row)
+    assert session.book.row_of(query_id, doc_id) == row
+    assert session.decide(row + 1, (query_id, doc_id), ANNA, RELEVANT)
+    assert session.book.answered(ANNA) == [row]
+
+
 def test_filters_find_what_they_say(run):
     frame = run.pairs.frame
     assert set(matching(run.pairs, Filter(fate="selected"))) == set(np.flatnonzero(frame.select(run.pairs.live)))
@@ -383,6 +392,8 @@ def test_argilla_records_carry_people_notes_and_suggestions(run, tmp_path):
         ('{"query_id": "q", "doc_id": "d", "by": "x", "p_relevant": NaN}', "p_relevant=nan"),
         ('{"query_id": "q", "doc_id": "d", "by": "llm:x", "family": "human"}', "begins with human"),
         ('[{"responses": {}, "fields": {}}]', "lacks query_id"),
+        ('[{"responses": {}, "metadata": ["q"]}]', "is no JSON object"),
+        ('{"query_id": "q", "doc_id": "d", "by": "x", "grade": 1.5}', "a whole number from 0 to 3"),
     ],
 )
 def test_files_that_are_no_verdicts_are_refused(tmp_path, text, message):

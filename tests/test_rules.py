@@ -53,6 +53,7 @@ def both_sources():
         (RankWindow(first=2, last=3, missing="keep"), [2, 3, 5, 6]),
         (Shift(skip=2, rank="rank.bm25"), [5, 6]),
         (MmEmbed(below=3), [4]),
+        (MmEmbed(below=3, wrong="rank.bm25"), [3, 4, 5, 6]),
     ],
     ids=repr,
 )
@@ -101,6 +102,7 @@ def test_candidates_that_rest_on_proof_pass(engine):
         Shift(-1),
         Shift(rank="dense"),
         Shift(missing="maybe"),
+        MmEmbed(wrong="bm25"),
         RankWindow(0, 5),
         RankWindow(9, 5),
         TopkAbs(score="dense"),
@@ -118,3 +120,4 @@ def test_options_that_cannot_work_are_refused(step):
 def test_rules_name_what_they_read():
     assert TopkAbs(score="z.ce").needs == {"z.ce"}
     assert Shift(rank="rank.bm25").needs == {"rank.bm25"}
+    assert MmEmbed(wrong="rank.wrong").needs == {"rank.dense", "rank.wrong"}

@@ -16,13 +16,21 @@ import pytest
 
 from build import collection
 from foils import recipes
+from foils.ask import Ask
 from foils.collection import Collection, build
 from foils.errors import DataError, RecipeError
 from foils.folder import MANIFEST, Folder
+from foils.judges.cascade import Cascade
+from foils.judges.cross_encoder import CrossEncoder
+from foils.judges.replay import Replay
+from foils.judges.sheet import Sheet
+from foils.models.encoder import SentenceEncoder
 from foils.models.lsa import Lsa
+from foils.models.reranker import Reranker
 from foils.models.vectors import Vectors
 from foils.recipes import Plan
-from foils.run import Run, mine
+from foils.relabel import DropRelevant, Promote
+from foils.run import Run, _key, mine
 from foils.select import Top
 from foils.sources.dense import Dense
 from foils.sources.runs import RunFile
@@ -116,6 +124,49 @@ def test_what_a_file_of_the_recipe_holds_is_part_of_a_run(tmp_path):
     ranking.write_text("q0 Q0 d7 1 2.0 x\nq0 Q0 d8 2 1.0 x\n")
     with pytest.raises(DataError, match="holds another run"):
         mine(words(), recipe, out=tmp_path / "run")
+
+
+def test_what_a_judge_reads_is_part_of_a_run(tmp_path):
+    ranking, said = tmp_path / "run.trec", tmp_path / "said.tsv"
+    ranking.write_text("q0 Q0 d5 1 2.0 x\nq0 Q0 d6 2 1.0 x\n")
+
+    def run() -> Run:
+        steps = (RunFile(path=str(ranking)), Ask(judge=Replay(str(said))), Top(n=2, by="rank.run"))
+        return mine(words(), Recipe(steps), out=tmp_path / "run")
+
+    said.write_text("query-id\tcorpus-id\tscore\nq0\td5\t1\n")
+    assert run().negatives["p_relevant"].to_list() == [1.0, None]
+    run()
+    said.write_text("query-id\tcorpus-id\tscore\nq0\td5\t0\n")
+    with pytest.raises(DataError, match="holds another run"):
+        run()
+
+
+def test_a_run_that_waits_for_a_sheet_reads_it_when_it_goes_on(tmp_path):
+    ranking, sheet = tmp_path / "run.trec", tmp_path / "sheet.csv"
+    ranking.write_text("q0 Q0 d5 1 2.0 x\nq0 Q0 d6 2 1.0 x\n")
+    steps = (RunFile(path=str(ranking)), Ask(judge=Sheet(str(sheet))), DropRelevant(), Promote(), Top(n=2))
+    with pytest.raises(DataError, match="2 not judged"):
+        mine(words(), Recipe(steps), out=tmp_path / "run")
+    pl.read_csv(sheet).with_columns(relevant=pl.Series(["yes", "no"])).write_csv(sheet)
+    run = mine(words(), Recipe(steps), out=tmp_path / "run")
+    assert run.negatives["doc_id"].to_list() == ["d6"]
+
+
+def test_the_files_of_a_model_folder_are_part_of_a_run(tmp_path):
+    bi, cross, weights = tmp_path / "bi", tmp_path / "cross", "model.safetensors"
+    for folder in (bi, cross):
+        folder.mkdir()
+        (folder / weights).write_bytes(b"1")
+    judge = Cascade(CrossEncoder(Reranker(str(cross))), Replay(tmp_path / "bi" / weights))
+    recipe = Recipe((Dense(encoder=SentenceEncoder(str(bi))), Ask(judge=judge)))
+    keys = [_key(words(), recipe, "", None)]
+    for folder in (bi, cross):
+        (folder / "README.md").write_text("says nothing about the output")
+        keys.append(_key(words(), recipe, "", None))
+        (folder / weights).write_bytes(b"2")
+        keys.append(_key(words(), recipe, "", None))
+    assert keys[0] == keys[1] != keys[2] == keys[3] != keys[4]
 
 
 def test_what_was_made_goes_with_the_run_and_verdicts_stay(tmp_path):

@@ -41,6 +41,12 @@ def test_simans_standardised_does_not_depend_on_the_scale():
     assert probabilities(sampler, small) == pytest.approx(probabilities(sampler, one_query(10.0, SIMANS)), abs=1e-5)
 
 
+@pytest.mark.parametrize("scores", [[5.0], [0.1] * 7], ids=["one", "ties"])
+def test_simans_standardised_draws_where_nothing_can_be_told_apart(scores):
+    drawn = SimAns(n=2, score="dot.dense", standardise=True)(one_query(10.0, scores), Local())
+    assert drawn.negatives().height == min(2, len(scores))
+
+
 def test_simans_draws_by_its_weights():
     queries = 20_000
     where = collection(queries, 6, [(f"q{i}", "d00") for i in range(queries)])

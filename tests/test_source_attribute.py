@@ -6,6 +6,8 @@ import pytest
 from foils.collection import build
 from foils.errors import DataError, RecipeError
 from foils.pairs import Pairs
+from foils.recipes import Plan, mm_embed
+from foils.run import mine
 from foils.sources.attribute import Attribute
 from vectors import Given
 
@@ -66,3 +68,13 @@ def test_bad_options_are_refused(engine):
         Attribute(encoder=ENCODER, column="").check()
     with pytest.raises(DataError, match="no column 'date'"):
         Attribute(encoder=ENCODER, column="date").find(world(), engine)
+
+
+def test_mm_embed_takes_documents_of_the_wrong_kind_that_rank_above_the_positive():
+    ids = [f"d{i:02}" for i in range(60)]
+    corpus = pl.DataFrame({"id": ids, "text": ids, "language": ["de" if i in (1, 3, 9) else "en" for i in range(60)]})
+    labels = pl.DataFrame({"query_id": ["q"], "doc_id": ["d05"], "grade": [1]})
+    encoder = Given({k: (1 - i / 100, 0.0) for i, k in enumerate(ids)}, {"q": (1.0, 0.0)}, "dot")
+    plan = Plan(encoders=(("dense", encoder),), column="language", n=50)
+    run = mine(build(corpus, pl.DataFrame({"id": ["q"], "text": ["why"]}), labels), mm_embed(plan))
+    assert run.negatives["doc_id"].to_list() == ["d01", "d03", *ids[45:]]

@@ -51,6 +51,19 @@ def test_a_batch_moves_the_centroids_of_its_members_only():
     assert torch.equal(clusters.centroids[1:], torch.eye(3)[1:])
 
 
+def test_half_precision_moves_the_centroids_as_far():
+    moved = []
+    for kind in (torch.float32, torch.bfloat16):
+        clusters = OnlineClusters(k=4, rate=1e-4, start=1.0)
+        clusters.update(spread().to(kind), seeded())
+        begun = clusters.centroids.float().clone()
+        for seed in range(20):
+            clusters.update(spread(seed=seed).to(kind))
+        moved.append((clusters.centroids.float() - begun).norm())
+        assert clusters.assign(spread().to(kind))[1].dtype == kind
+    assert moved[1].item() == pytest.approx(moved[0].item(), rel=0.1)
+
+
 def test_centroids_settle_on_clusters():
     rng = seeded(1)
     clusters = OnlineClusters(k=3, rate=0.05, start=0.6)

@@ -11,7 +11,7 @@ from foils.outcome import promote
 from foils.train.batches import Shuffled
 from foils.train.dev import Dev, hold_out, ndcg
 from foils.train.examples import Course, Examples
-from foils.train.objective import Objective, assemble
+from foils.train.objective import TAUGHT, Objective, assemble
 from foils.train.settings import Settings
 
 
@@ -72,6 +72,16 @@ def test_weights_and_proofs_hold_for_the_own_row_only():
     assert batch.proven.tolist() == [[False] * 4, [False, False, True, True]]
 
 
+def test_other_negatives_bring_their_weights():
+    table = pairs(2)
+    examples = Examples.of(table.with_column("weight", pl.col("doc") / 20), negatives=2)
+    assert examples.weights.tolist() == [[0.5, pytest.approx(0.55)]] * 2
+    examples.put(1, np.array([13, 5]))
+    assert examples.negatives.tolist() == [[10, 11], [13, 5]]
+    assert examples.weights[1].tolist() == [pytest.approx(0.65), 1.0]
+    assert examples.weights[0].tolist() == [0.5, pytest.approx(0.55)]
+
+
 def value(table, given, scores):
     examples = Examples.of(table, negatives=2)
     settings = Settings(**({"batch": 2} | given)).settled()
@@ -92,6 +102,16 @@ def test_the_loss_is_that_of_the_scores_that_are_left():
     # 1 + (1 - 0.8) + (1 - 0.1) and the other's positive, of which nothing is known.
     assert value(doubtful, {"doubt": "weigh"}, even) == pytest.approx(np.log(1 + 0.2 + 0.9 + 1), abs=1e-5)
     assert value(doubtful, {"threshold": 0.05}, even) == pytest.approx(np.log(2)), "only the other's positive is left"
+
+
+def test_meow_leaves_the_positive_out_of_its_denominator():
+    assert value(pairs(2), {"loss": "meow"}, [[0.5, 0, 0, 0], [0, 0.5, 0, 0]]) == pytest.approx(np.log(3) - 0.5)
+
+
+def test_ar2_compares_at_the_temperature_of_the_scores():
+    scores, ranker = torch.tensor([[0.3, 0.2, 0.28]]), torch.tensor([[2.0, 1.0, 2.5]])
+    found = TAUGHT["ar2"](scores, torch.tensor([[1, 0, 0]]), ranker, 0.1)
+    assert found.item() == pytest.approx((2.057515 + 1.013614) / 2, abs=1e-5)
 
 
 def test_nothing_left_is_zero():

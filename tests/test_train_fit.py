@@ -214,6 +214,24 @@ def test_adore_trains_the_query_side_only(run, models, tmp_path):
     assert not np.allclose(before.encode_query(text), after.encode_query(text), atol=1e-3)
 
 
+def test_adore_masks_what_the_model_scores_near_the_positive(run, models):
+    values = []
+    for margin in (None, 10.0):
+        settings = Settings(**FAST.facts() | {"loss": "adore", "margin": margin}).settled()
+        learner = fit.load.load(models["retriever"], settings, "cpu").eval()
+        objective = fit._objective(learner, fit._prepare(run, settings), settings, [])
+        values.append(objective(torch.tensor([0])).item())
+    assert values[0] > 0
+    assert values[1] == 0, "nothing is 10 below the positive by a cosine"
+
+
+def test_mining_that_finds_nothing_keeps_what_is_there(run, models, tmp_path):
+    mined = [named("remine", {"every": "2", "draw": "simans", "skip": "100000"})]
+    for folder, schedules in (("plain", []), ("mined", mined)):
+        fit.train(run, models["retriever"], tmp_path / folder, FAST, schedules=schedules, device="cpu")
+    assert equal(tmp_path / "plain", tmp_path / "mined")
+
+
 def test_retriever_and_ranker_in_turns(run, models, tmp_path):
     settings = Settings(**FAST.facts() | {"loss": "ar2", "epochs": 1, "batch": 8})
     made = [named("ar2", {"ranker": models["reranker"], "every": "6", "steps_ranker": "2", "pool": "5"})]

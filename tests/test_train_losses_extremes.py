@@ -253,6 +253,55 @@ def test_gradients_of_the_cut_losses_are_those_with_frozen_weights():
     assert gradcheck(lambda s: losses.hasa(s, torch.tensor([[1, 0]]), none, 0.0), (raw,))
 
 
+@pytest.mark.parametrize("logit", [-200.0, -30.0, 30.0, 200.0])
+def test_focus_below_one_has_a_gradient_for_sure_pairs(logit):
+    targets = torch.tensor([1.0, 0.0])
+    for loss in (
+        lambda s: losses.asl(s, targets, focus=(0.5, 0.5), through=True),
+        lambda s: losses.dice(s, targets, alpha=0.5),
+    ):
+        _, gradient = differentiated(loss, torch.tensor([logit, 0.3]))
+        assert torch.isfinite(gradient).all()
+
+
+def test_a_list_of_one_has_nothing_to_imitate():
+    value, gradient = differentiated(lambda s: losses.distil_kl(s, torch.rand(3, 1)), torch.rand(3, 1))
+    assert value.item() == 0
+    assert gradient.tolist() == [[0.0]] * 3
+
+
+def test_gaps_in_a_list_are_no_reason_to_warn(caplog):
+    teacher = torch.tensor([[3.0, 1.0, -INF], [-INF, -INF, -INF]])
+    value, gradient = differentiated(lambda s: losses.distil_kl(s, teacher, 0.05), torch.rand(2, 3))
+    assert torch.isfinite(value)
+    assert torch.isfinite(gradient).all()
+    assert not caplog.records
+
+
+def test_cusa_leaves_removed_candidates_out():
+    own, scores = (fixed(B, B, seed=1), fixed(B, B, seed=2)), fixed(B, B, seed=3)
+    scores[0, 1] = -INF
+    value, gradient = differentiated(lambda s: losses.cusa(s, own, own), scores)
+    assert torch.isfinite(value)
+    assert torch.isfinite(gradient).all()
+    assert gradient[0, 1] == 0
+
+
+def test_temperatures_of_clusters_in_half_precision():
+    clusters = torch.tensor([0, 0, 1])
+    for kind in (torch.bfloat16, torch.float16):
+        found = losses.prototype_temperatures(torch.tensor([0.25, 0.5, 1.0], dtype=kind), clusters, 2)
+        assert found.tolist() == losses.prototype_temperatures(torch.tensor([0.25, 0.5, 1.0]), clusters, 2).tolist()
+
+
+def test_pairs_of_a_wide_batch_fit_into_memory():
+    scores = fixed(2, 100_000, dtype=torch.float32)
+    targets = targets_of(scores)
+    value = losses.pair_logistic(scores, targets)
+    margins = scores[0, :1] - scores[0, 1:]
+    assert value[0].item() == pytest.approx(-torch.nn.functional.logsigmoid(margins).mean().item(), rel=1e-5)
+
+
 def test_shapes_and_temperatures_are_checked():
     with pytest.raises(DataError, match=r"targets has the shape \(1, 3\)"):
         losses.info_nce(torch.rand(1, 4), torch.ones(1, 3))

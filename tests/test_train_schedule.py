@@ -11,17 +11,20 @@ from foils.train import schedules
 from foils.train.batches import Shuffled
 from foils.train.examples import Course, Examples
 from foils.train.objective import Objective, assemble
+from foils.train.remine import Remine
 from foils.train.schedule import Conan, Dbpm, Hardness, Risk, bad_pairs, too_easy
 from foils.train.settings import Settings
 
 
-def ready(kind, steps=100, p=None, **options):
+def ready(kind, steps=100, p=None, columns=None, **options):
     """Two queries with 12 ranked candidates each, 2 negatives a row, a schedule bound to them."""
     where = collection(queries=2, docs=20)
     pairs = scored(where, {q: [(d, 1 - d / 20) for d in range(2, 14)] for q in (0, 1)})
     pairs = pairs.drop(pl.col("rank.dense") > 2, "not drawn")
     if p is not None:
         pairs = pairs.with_column("prob.detector", p)
+    for name, values in (columns or {}).items():
+        pairs = pairs.with_column(name, values)
     examples = Examples.of(pairs, negatives=2)
     settings = Settings(batch=2, epochs=4).settled()
     objective = Objective(torch.nn.Identity(), examples, Course(examples, Shuffled(), 2, 0), settings, 0.05)
@@ -123,6 +126,44 @@ def test_hardness_ends_with_the_selected_negatives():
     assert (examples.negatives == own).all()
 
 
+def test_hardness_ends_in_time_however_rarely_it_moves():
+    made, examples = ready(Hardness, steps=20, every=50, until=0.7)
+    own = examples.negatives.copy()
+    made.begin()
+    for step in range(1, 14):
+        made.step(step)
+    assert (examples.negatives[0] != own[0]).all()
+    made.step(14)
+    assert (examples.negatives == own).all()
+
+
+def test_hardness_gives_a_row_no_more_than_was_selected():
+    made, examples = ready(Hardness, steps=10, every=1, until=1.0)
+    examples.negatives[0, 1] = -1
+    made.bind(made.objective, 10, lambda line: None)
+    for step in (0, 5, 10):
+        made.step(step)
+        assert (examples.negatives >= 0).sum(1).tolist() == [1, 2]
+    assert examples.negatives[0].tolist() == [2, -1]
+
+
+def test_hardness_keeps_the_weights_of_the_run():
+    weight = pl.when(pl.col("dropped").is_null()).then(0.5 / pl.col("rank.dense"))
+    made, examples = ready(Hardness, columns={"weight": weight}, steps=10, every=1)
+    assert examples.weights.tolist() == [[0.5, 0.25]] * 2
+    made.begin()
+    assert examples.weights.tolist() == [[1, 1]] * 2, "what was not selected has no weight in the run"
+    made.step(10)
+    assert examples.weights.tolist() == [[0.5, 0.25]] * 2
+
+
+def test_mining_again_from_nothing_draws_nothing():
+    examples = ready(Conan)[1]
+    made = Remine(draw="simans")
+    hashes, nothing = examples.collection.query_hash[:2], np.empty((2, 0), dtype=np.float32)
+    assert made._keys(nothing, nothing.max(1, initial=0.5)[:, None], hashes, nothing.astype(int), examples, 1).size == 0
+
+
 def test_risk_lets_doubtful_ones_in_later():
     p = pl.when(pl.col("rank.dense") == 1).then(0.2).otherwise(0.05)
     made, examples = ready(Risk, steps=10, p=p, start=0.0, end=0.4)
@@ -148,6 +189,7 @@ def test_proven_negatives_are_never_replaced():
         ("annealing", {}, "no schedule is called 'annealing'"),
         ("conan", {"often": "1"}, "no option 'often'"),
         ("conan", {"every": "soon"}, "not of the type"),
+        ("conan", {"skip": "-5"}, "skip >= 0"),
         ("remine", {"draw": "best"}, "remine.draw='best'"),
         ("risk", {"start": "0.5", "end": "0.1"}, "start <= end"),
         ("dbpm", {"warmup": "0"}, "records nothing"),

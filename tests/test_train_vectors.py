@@ -67,6 +67,15 @@ def test_mochi_takes_a_pool_smaller_than_top():
     assert torch.allclose(made, unit(1, 8, seed=1).expand(2, 3, 8), atol=1e-6)
 
 
+def test_half_precision_draws_from_the_whole_pool():
+    places = torch.arange(1024)
+    for kind in (torch.float32, torch.bfloat16, torch.float16):
+        pool = torch.stack((places // 32, places % 32), 1).to(kind)
+        drawn = vectors._drawn(places[None], 20_000, pool, seeded())[0]
+        assert drawn.dtype == kind
+        assert len(drawn.unique(dim=0)) == 1024
+
+
 def test_extrapolated_pairs_follow_the_worked_identity():
     query, key = unit(4, 8).double(), unit(4, 8, seed=1).double()
     share = 1.3
@@ -150,7 +159,9 @@ def test_claps_negative_steps_uphill_by_epsilon():
     found = vectors.claps_negative(hidden, lambda h: (h * goal).sum(), epsilon=0.5)
     assert not found.requires_grad
     assert torch.allclose(found - hidden, 0.5 * goal.expand(2, 3, 8), atol=1e-6)
-    assert torch.equal(vectors.claps_negative(hidden, lambda h: (h * 0).sum()), hidden.detach())
+    for kind in (torch.float32, torch.float16):
+        flat = vectors.claps_negative(hidden.to(kind), lambda h: (h * 0).sum())
+        assert torch.equal(flat, hidden.detach().to(kind))
 
 
 def test_claps_positive_goes_off_and_comes_back():

@@ -7,6 +7,7 @@ import pytest
 
 from build import collection, one_query, scored
 from foils.errors import RecipeError
+from foils.select import Top
 from foils.weigh import Agreement, RankWeight, ScoreWeight, UniformWeight
 
 FOUND = {"query": pl.UInt32, "doc": pl.UInt32, "rank": pl.Int32}
@@ -42,6 +43,13 @@ def test_rank_weight_is_the_discount_of_dcg(engine):
     assert best == pytest.approx([1 / math.log2(1 + r) for r in (2, 1, 4, 3)])
     dense = weights(RankWeight("rank.dense"), two_sources(), engine)
     assert dense == pytest.approx([1 / math.log2(1 + r) for r in (2, 3, 4, 5)])
+
+
+def test_random_fills_were_found_by_no_source(engine):
+    pairs = Top(n=5, short="random")(two_sources(), engine)
+    assert pairs.negatives()["doc"][-1] > 4
+    assert weights(Agreement(), pairs, engine) == [1, 1, 0.5, 0.5, 0.5]
+    assert weights(RankWeight(), pairs, engine)[-1] == pytest.approx(1 / math.log2(1 + 5))
 
 
 def test_score_weight_worked_numbers(engine):

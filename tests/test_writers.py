@@ -324,6 +324,13 @@ def test_a_negative_that_fills_a_short_row_says_so(pairs, tmp_path):
     assert rows_of(tmp_path / "a.jsonl")[0]["neg_filled"] == ["relax", "no", "no"]
 
 
+def test_a_column_of_the_users_own_may_be_called_made(tmp_path):
+    pairs = make(corpus=CORPUS.with_columns(made=pl.lit("by hand")))
+    export(pairs, "st-triplet", tmp_path / "a.jsonl", scores="cos.enc")
+    export(make(), "st-triplet", tmp_path / "b.jsonl", scores="cos.enc")
+    assert (tmp_path / "a.jsonl").read_bytes() == (tmp_path / "b.jsonl").read_bytes()
+
+
 def test_negatives_of_no_source(pairs, tmp_path):
     bare = Pairs(pairs.frame.drop("rank.bm25", "rank.dense"), pairs.collection)
     export(bare, "flagembedding", tmp_path / "a.jsonl")

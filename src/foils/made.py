@@ -23,6 +23,8 @@ from foils.verdicts import Verdicts
 MARK, RANK = MADE, MADE_RANK
 FILE = "made.jsonl"
 TWIN = "twin"
+# What readers of the records count on.
+NEEDED = frozenset(["id", "query_id", "source_id", "operator", "kind", "side", "text"])
 
 
 @dataclass(frozen=True)
@@ -233,6 +235,11 @@ def read(folder: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     try:
-        return [json.loads(line) for line in lines_of(path.read_text(encoding="utf-8"))]
+        records = [json.loads(line) for line in lines_of(path.read_text(encoding="utf-8"))]
     except ValueError as error:
         raise DataError(f"{path} is damaged: {error}; run foils make again") from error
+    for number, record in enumerate(records, 1):
+        if not isinstance(record, dict) or (lacking := sorted(NEEDED - record.keys())):
+            what = f"lacks {', '.join(lacking)}" if isinstance(record, dict) else "is no object"
+            raise DataError(f"{path} is damaged: line {number} {what}; run foils make again")
+    return records

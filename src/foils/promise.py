@@ -20,6 +20,7 @@ from foils.risk.sample import spread
 from foils.risk.whole import conformal
 from foils.run import Run
 from foils.steps import Weight
+from foils.verdicts import Verdicts
 
 Rows = NDArray[np.uint32]
 AUDIT, PROMISE = "audit", "promise"
@@ -46,7 +47,8 @@ class Audited:
     Args:
         run: the run, with the finding in its ledger.
         rate: of false negatives in the selection, by counting (Clopper-Pearson).
-        powered: the same with the detector's help (prediction-powered); null where the detector saw these verdicts.
+        powered: the same with the detector's help (prediction-powered); null where a probability is missing or is one
+            of these verdicts, and for a single pair.
         found: false negatives in the sample.
         abstained: pairs that the judge could not tell; they count as false.
     """
@@ -79,7 +81,7 @@ def audit(
         Waiting: a person has to fill in the sheet first.
     """
     judge.check()
-    check_independent(judge, run.recipe, run.verdicts)
+    check_independent(judge, run.recipe, _chosen_by(run))
     rows = np.flatnonzero(run.pairs.frame.select(run.pairs.live & pl.col("kind").is_null()).to_series().to_numpy())
     p = _p(run.pairs)[rows]
     sample = spread(run.pairs.frame["query"].to_numpy()[rows], np.nan_to_num(p, nan=0.5), size, seed)
@@ -90,7 +92,9 @@ def audit(
         raise Waiting(waiting)
     relevant = _sides(said)
     rate = clopper_pearson(float(relevant.sum()), len(relevant), confidence)
-    powered = prediction_powered(p, p[sample.rows], relevant, confidence) if np.isfinite(p).all() else None
+    told = (run.pairs.frame["judged_by"].gather(drawn).cast(pl.String) == judge.name).any()
+    sharper = len(drawn) > 1 and not told and np.isfinite(p).all()
+    powered = prediction_powered(p, p[sample.rows], relevant, confidence) if sharper else None
     facts = {
         "judge": judge.name,
         "pairs": f"{len(drawn):,} of {len(rows):,}",
@@ -158,6 +162,7 @@ def promise(
     """
     if method not in get_args(Method):
         raise RecipeError(f"method={method!r} is not known; one of {', '.join(get_args(Method))}")
+    _check_promise(risk, confidence, 0.5 if method == "proof" else 0.0)
     judge.check()
     check_independent(judge, run.recipe, run.verdicts)
     if "prob.detector" not in run.pairs.frame.columns:
@@ -180,9 +185,10 @@ def promise(
         proof = method == "proof"
         chosen = guarantee(candidates, sampler.n, risk, budget, ask, confidence=confidence, proof=proof, seed=seed)
     if not chosen.rows.any():
+        more = f" (at least {least(risk, confidence):,})" if 0 < risk < 1 else ""
         raise JudgeError(
             f"nothing can be promised: by {len(chosen.judged):,} verdicts no selection is within a risk of {risk:g} "
-            f"at confidence {confidence:g}; accept a larger risk, or judge more (at least {least(risk, confidence):,})"
+            f"at confidence {confidence:g}; accept a larger risk, or judge more{more}"
         )
     facts = {
         "judge": judge.name,
@@ -195,6 +201,20 @@ def promise(
     }
     now = store(run, noted(_selected(run, free, chosen, engine), PROMISE, facts))
     return Promised(now, chosen.bound, len(chosen.judged), int(chosen.rows.sum()))
+
+
+def _chosen_by(run: Run) -> Verdicts:
+    """The verdicts, those that a promise rests on marked as what they did: they chose the selection."""
+    promised = pl.col("by").is_in([e.facts.get("judge", "") for e in run.ledger.entries if e.step == PROMISE])
+    draw = pl.when(promised).then(pl.lit("chosen")).otherwise("draw")
+    return Verdicts(run.verdicts.frame.with_columns(draw=draw))
+
+
+def _check_promise(risk: float, confidence: float, above: float) -> None:
+    if not 0 <= risk <= 1:
+        raise RecipeError(f"risk={risk:g} is no share; it must lie within 0 and 1, for instance 0.05")
+    if not above < confidence < 1:
+        raise RecipeError(f"confidence={confidence:g} must lie between {above:g} and 1, for instance 0.9")
 
 
 def _selected(run: Run, free: Pairs, chosen: Chosen, engine: Engine) -> Run:

@@ -204,14 +204,16 @@ def measure(
         temperature: of the loss that the set is meant for, on the scale of the score.
 
     Raises:
-        RecipeError: there is no such score.
+        RecipeError: there is no such score, or the temperature is not above 0.
     """
     engine = engine or Local()
     vectors = _vectors(pairs, encoder, engine) if encoder is not None else None
     if not score and vectors is not None:
         score, pairs = "cos.yardstick", vectors.yardstick(pairs)
     score = score or next(iter(pairs.scores), "")
-    if score and score not in pairs.frame.columns:
+    if not temperature > 0:
+        raise RecipeError(f"temperature={temperature} is no temperature; it must be above 0, such as 0.05")
+    if score and score not in pairs.scores:
         raise RecipeError(f"there is no score {score!r}; score columns: {', '.join(pairs.scores) or 'none'}")
     live = pairs.live_per_query()["live"]
     kept, negatives = int((live > 0).sum()), int(live.sum())

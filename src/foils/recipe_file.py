@@ -51,7 +51,7 @@ def loads(text: str, where: str = "recipe") -> Recipe:
 def load(path: Path) -> Recipe:
     """Read a recipe file."""
     try:
-        return loads(path.read_text(encoding="utf-8"), str(path))
+        return loads(path.read_text(encoding="utf-8-sig"), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot read the recipe {path}: {error}") from error
 
@@ -160,7 +160,9 @@ def _fits(value: Any, hint: Any) -> bool:
     if origin is Literal:
         return value in get_args(hint)
     if origin is tuple:
-        return isinstance(value, (list, tuple))
+        return isinstance(value, (list, tuple)) and _each_fits(value, get_args(hint))
+    if hint is Any:
+        return True
     if hint is float:
         return isinstance(value, (int, float)) and not isinstance(value, bool)
     if hint in (int, str, bool):
@@ -172,11 +174,19 @@ def _fits(value: Any, hint: Any) -> bool:
     return is_dataclass(value) or not isinstance(value, (str, int, float, bool))
 
 
+def _each_fits(values: list[Any] | tuple[Any, ...], hints: tuple[Any, ...]) -> bool:
+    wanted = hints[:1] * len(values) if hints[-1] is ... else hints
+    return len(values) == len(wanted) and all(map(_fits, values, wanted))
+
+
 def _words(hint: Any) -> str:
     origin = get_origin(hint)
     if origin is Literal:
         return "one of " + ", ".join(map(str, get_args(hint)))
     if origin in (Union, UnionType):
         return " or ".join(_words(h) for h in get_args(hint) if h is not NoneType)
+    if origin is tuple:
+        parts = [_words(h) for h in get_args(hint) if h is not ...]
+        return f"a list of {parts[0]}" if get_args(hint)[-1] is ... else f"[{', '.join(parts)}]"
     names = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
-    return names.get(hint, "a list" if origin is tuple else getattr(hint, "__name__", str(hint)))
+    return names.get(hint, getattr(hint, "__name__", str(hint)))

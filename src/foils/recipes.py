@@ -166,11 +166,11 @@ def unime_v2(plan: Plan) -> Recipe:
 
 
 def mm_embed(plan: Plan) -> Recipe:
-    """Ranks 46 to 50 of the right kind; and, where a column is named, better-ranked documents of the wrong kind."""
-    wrong: tuple[Step, ...] = ()
+    """Ranks below 45; and, where a column is named, documents of the wrong kind that rank above the positive."""
+    wrong: tuple[Source, ...] = ()
     if plan.column:
         wrong = (Attribute(name="wrong", depth=50, column=plan.column, encoder=plan.encoders[0][1]),)
-    window = MmEmbed(below=45, rank=plan.rank)
+    window = MmEmbed(below=45, rank=plan.rank, wrong="rank.wrong" if wrong else "")
     depth = max(50, 45 + 3 * plan.n)
     steps = (*plan.dense(depth), *wrong, *CLEAN, window, plan.sample(Uniform()))
     return Recipe(steps, "mm-embed", "MM-Embed, arXiv:2411.02571")

@@ -126,23 +126,38 @@ class MmEmbed(ColumnRule):
 
     The window C2 of MM-Embed (arXiv:2411.02571): candidates of the right modality below rank k' = 45 of the top 50.
     Its other set, C1 (documents of the wrong modality ranked above the positive), is what the source ``attribute``
-    finds; such candidates rest on proof and pass. Fails when the search is shallower than ``below``: nothing is left.
+    finds; what it found passes where ``wrong`` names its ranks. Fails when the search is shallower than ``below``:
+    nothing is left.
 
     Args:
         below: the last rank dropped.
         rank: the rank column.
+        wrong: the rank column of a source whose candidates pass; empty: none do.
 
     Example:
         >>> MmEmbed(below=45, rank="rank.dense")
-        MmEmbed(below=45, rank='rank.dense')
+        MmEmbed(below=45, rank='rank.dense', wrong='')
     """
 
     below: int = 45
     rank: str = "rank.dense"
+    wrong: str = ""
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The ranks, and those of what passes."""
+        return super().needs | ({self.wrong} if self.wrong else frozenset())
+
+    def check(self) -> None:
+        """Both columns hold ranks."""
+        super().check()
+        if self.wrong and not self.wrong.startswith("rank."):
+            raise RecipeError(f"{self.label}: wrong={self.wrong!r} is no rank column; write rank.<source> or nothing")
 
     def drops(self, pairs: Pairs) -> pl.Expr:
-        """Rank <= below."""
-        return pl.col(self.rank) <= self.below
+        """Rank <= below, unless the other source found it."""
+        head = pl.col(self.rank) <= self.below
+        return head & pl.col(self.wrong).is_null() if self.wrong else head
 
 
 @dataclass(frozen=True)

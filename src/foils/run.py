@@ -7,7 +7,7 @@ import platform
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -24,6 +24,7 @@ from foils.errors import DataError, RecipeError
 from foils.folder import Folder
 from foils.ledger import Entry, Ledger
 from foils.limits import Deepen
+from foils.models.checkpoint import fingerprint
 from foils.pairs import Pairs
 from foils.protocols import Encoder, Engine, Judge, Scorer, Verdict
 from foils.recipes import Plan
@@ -116,7 +117,7 @@ def mine(
         pairs, ledger = _execute(recipe, collection, engine, None)
         return Run(pairs, recipe, ledger)
     text = recipe_file.dumps(recipe)
-    folder = Folder(Path(out), _key(collection, recipe, text))
+    folder = Folder(Path(out), _key(collection, recipe, text, engine.cache))
     if folder.open(overwrite=overwrite):
         return Run.open(out)
     pairs, ledger = _execute(recipe, collection, engine, folder)
@@ -146,20 +147,28 @@ def _plan(encoder: Encoder | None, scorer: Scorer | None, negatives: int) -> Pla
     return Plan(encoders=(leader,), n=negatives, scorer=scorer)
 
 
-def _key(collection: Collection, recipe: Recipe, written: str) -> str:
+def _key(collection: Collection, recipe: Recipe, written: str, memo: Path | None) -> str:
     text = f"{foils.__version__}\n{collection.fingerprint}\n{collection.name}\n{written}"
-    more = [collection.extras, *(_content(path) for path in dict.fromkeys(_reads(recipe)))]
+    named = dict.fromkeys(path for part in _parts(recipe) for path in _reads(part))
+    more = [collection.extras, *(fingerprint(str(p), memo) if p.is_dir() else _content(p) for p in named)]
     return hashlib.sha256("\n".join((text, *filter(None, more))).encode()).hexdigest()
 
 
-def _reads(part: object) -> list[Path]:
-    """The data files that a recipe names, in order: those of its steps and of what they are made of."""
+def _parts(part: object) -> Iterator[object]:
+    """The steps of a recipe and all that they are made of, in order."""
     if isinstance(part, tuple):
-        return [path for inner in part for path in _reads(inner)]
-    if not is_dataclass(part):
-        return []
-    own = getattr(part, "reads", ())
-    return [*own, *(path for f in fields(part) for path in _reads(getattr(part, f.name)))]
+        for inner in part:
+            yield from _parts(inner)
+    elif is_dataclass(part):
+        yield part
+        for f in fields(part):
+            yield from _parts(getattr(part, f.name))
+
+
+def _reads(part: object) -> list[Path]:
+    """The data files that a part of a recipe names, and the folder of its model."""
+    own, model = [*getattr(part, "reads", ())], getattr(part, "model", None)
+    return [*own, Path(model)] if isinstance(model, str) and Path(model).is_dir() else own
 
 
 def _content(path: Path) -> str:
@@ -181,12 +190,15 @@ def _execute(recipe: Recipe, collection: Collection, engine: Engine, folder: Fol
     else:
         done, pairs = 0, Pairs.start(collection)
         ledger = Ledger((), collection.findings, versions(), _sizes(collection))
+    edited = False
     for i, step in enumerate(recipe.steps[done:], done):
         before, start = pairs.counts(), time.monotonic()
         pairs = _run(recipe.steps, i, pairs, engine)
         ledger = replace(ledger, entries=(*ledger.entries, entry(step, before, pairs, time.monotonic() - start)))
         heavy = isinstance(step, (Source, Deepen)) or step.adds - {"weight"}
-        if folder and heavy:
+        # A table that a person edits is read again by the next call, so nothing that rests on it is kept.
+        edited = edited or any(hasattr(part, "reread") for part in _parts(step))
+        if folder and heavy and not edited:
             folder.save(i + 1, pairs, ledger)
     if pairs.frame.filter(pairs.live).height == 0:
         fates = (

@@ -120,7 +120,8 @@ class SimAns(Sampler):
         a: sharpness, larger is narrower.
         offset: where the peak lies, relative to the positive's score; negative: below it.
         form: ``squared`` or ``absolute`` distance.
-        standardise: divide score differences by the query's standard deviation over its candidates.
+        standardise: divide score differences by the query's standard deviation over its candidates; where all of them
+            score alike, or there is one only, all weigh alike.
     """
 
     score: str = "cos.dense"
@@ -141,8 +142,11 @@ class SimAns(Sampler):
         """The exponent of equation 5."""
         delta = pl.col(self.score) - pairs.positive(self.score)
         if self.standardise:
-            spread = pairs.frame.filter(~pl.col("positive")).group_by("query").agg(pl.col(self.score).std())
-            delta = delta / pairs.per_query(spread.filter(pl.col(self.score) > 0), self.score)
+            score = pl.col(self.score)
+            # Equal scores do not always average to themselves in floating point.
+            spread = pl.when(score.min() < score.max()).then(score.std())
+            table = pairs.frame.filter(~pl.col("positive")).group_by("query").agg(spread.alias(self.score))
+            delta = delta / pairs.per_query(table, self.score).fill_null(1.0)
         distance = delta - self.offset
         return -self.a * (distance**2 if self.form == "squared" else distance.abs())
 

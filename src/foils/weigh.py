@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from foils.errors import RecipeError
-from foils.pairs import UNITS, Pairs
+from foils.pairs import MADE, UNITS, Pairs
 from foils.steps import Scope, Weight
 
 
@@ -49,7 +49,7 @@ class Agreement(Weight):
 
     def weight(self, pairs: Pairs) -> pl.Expr:
         """Share of the sources."""
-        ranks = [pl.col(f"rank.{s}").is_not_null() for s in pairs.sources]
+        ranks = [pl.col(c).is_not_null() for c in _searched(pairs)]
         found = pl.sum_horizontal(ranks) if ranks else pl.lit(1)
         return found.clip(lower_bound=1) / max(len(ranks), 1)
 
@@ -82,7 +82,7 @@ class RankWeight(Weight):
 
     def weight(self, pairs: Pairs) -> pl.Expr:
         """The discount of the rank."""
-        rank = pl.col(self.rank) if self.rank else pairs.best_rank
+        rank = pl.col(self.rank) if self.rank else pl.min_horizontal(*_searched(pairs), pl.lit(None, dtype=pl.Int32))
         last = pairs.frame.group_by("query").agg(last=rank.max().fill_null(0))
         filled = rank.fill_null(pairs.per_query(last, "last") + 1)
         return pl.when(pl.col("kind").is_null()).then(1 / (1 + filled).log(2)).otherwise(1.0)
@@ -129,3 +129,8 @@ class ScoreWeight(Weight):
         totals = pairs.frame.select("query", mass=mass).group_by("query").agg(pl.col("mass").sum())
         share = mass / pairs.per_query(totals, "mass") * pairs.per_query(mean, "mean")
         return share.fill_null(1.0)
+
+
+def _searched(pairs: Pairs) -> list[str]:
+    """The rank columns of the sources: random fills and made texts have ranks too, but nothing found them."""
+    return [f"rank.{source}" for source in pairs.sources if source not in ("fill", MADE)]

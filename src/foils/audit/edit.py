@@ -48,13 +48,14 @@ def can_promote(seen: View, slot: Slot) -> bool:
     return plain and lists and bool(seen.side(POSITIVE)) and not (roles.listed or roles.scores or roles.margin)
 
 
-def edited(row: Row, seen: View, edit: Edit) -> Row:
+def edited(row: Row, seen: View, edit: Edit, relevant_from: int = 1) -> Row:
     """The row with the edit applied; columns that have no part in it stay as they are.
 
     Args:
         row: as read; it is not changed.
         seen: ``view(row)``.
         edit: what to do. What ``fixed`` holds cannot be dropped, and only what ``can_promote`` allows be promoted.
+        relevant_from: the label of a promoted document.
     """
     new = dict(row) | seen.parsed
     for slot in seen.slots:
@@ -66,7 +67,7 @@ def edited(row: Row, seen: View, edit: Edit) -> Row:
         _blank(new, seen, seen.slots[place])
     for place, text in edit.replace.items():
         _put(new, seen.slots[place], text)
-    _take_out(new, seen, edit)
+    _take_out(new, seen, edit, relevant_from)
     for key in edit.columns:
         new[key] = None
     for key, parsed in seen.parsed.items():
@@ -98,10 +99,10 @@ def columns(seen: View, row: Row) -> list[tuple[str, str | None, list[Slot]]]:
     return found
 
 
-def _take_out(new: Row, seen: View, edit: Edit) -> None:
+def _take_out(new: Row, seen: View, edit: Edit, relevant_from: int) -> None:
     labelled = {place for place in edit.promote if seen.slots[place].label is not None}
     for place in labelled:
-        _relabel(new, seen, seen.slots[place])
+        _relabel(new, seen, seen.slots[place], relevant_from)
     moved = [seen.slots[place] for place in sorted(edit.promote - labelled)]
     gone = {id(seen.slots[place]) for place in edit.drop} | {id(slot) for slot in moved}
     if not gone:
@@ -163,16 +164,21 @@ def _put(new: Row, slot: Slot, value: Any) -> None:
     new[slot.key] = part if slot.inner is None else {**whole, slot.inner: part}
 
 
-def _relabel(new: Row, seen: View, slot: Slot) -> None:
+def _relabel(new: Row, seen: View, slot: Slot, grade: int) -> None:
     key = seen.roles.label
     if key is None:
         inner = next(k for k in ("label", "judgment") if k in slot.value)
-        _put(new, slot, {**slot.value, inner: 1})
+        _put(new, slot, {**slot.value, inner: _like(slot.value[inner], grade)})
     elif isinstance(new[key], list):
         at = next(i for i, s in enumerate(seen.slots) if s is slot)
-        new[key] = [1 if i == at else v for i, v in enumerate(new[key])]
+        new[key] = [_like(v, grade) if i == at else v for i, v in enumerate(new[key])]
     else:
-        new[key] = "1" if isinstance(new[key], str) else 1
+        new[key] = _like(new[key], grade)
+
+
+def _like(value: Any, grade: int) -> Any:
+    """A grade of the type of another: a column of a table has one type."""
+    return type(value)(grade) if isinstance(value, str | bool | float) else grade
 
 
 def _as_text(value: Sequence[Any], like: str) -> str:

@@ -146,7 +146,7 @@ class _Work:
         cannot = {place for place in edit.promote if not can_promote(seen, seen.slots[place])}
         edit.promote -= cannot
         edit.drop |= cannot
-        return edited(record.row, seen, edit)
+        return edited(record.row, seen, edit, self.relevant_from)
 
 
 def _notes(table: Table, out: Path) -> list[str]:

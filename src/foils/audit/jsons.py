@@ -17,7 +17,7 @@ from foils.audit.shapes import unwrap, wrap
 from foils.errors import DataError
 from foils.files import atomic
 from foils.readers.roles import resolve
-from foils.readers.sources import BOM, content, parse
+from foils.readers.sources import BOM, by_line, content, parse
 from foils.readers.values import Hazards, Place
 
 
@@ -127,7 +127,7 @@ def is_lines(path: Path) -> bool:
     try:
         json.loads(data)
     except ValueError:
-        return data.lstrip()[:1] == b"{" and b"\n" in data.strip()
+        return by_line(data)
     return False
 
 

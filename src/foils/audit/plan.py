@@ -190,7 +190,8 @@ def _rows_of_fixed(plan: Plan, table: Table, fixed: set[int], short: Short) -> N
     if not open_ones:
         return
     full = table.full[open_ones]
-    rest = full.filter(~pl.col("record").is_in(list(plan.records)))
+    relabelled = pl.col("entry").is_in(list(plan.promote)) & pl.col("label").is_not_null()
+    rest = full.filter(~pl.col("record").is_in(list(plan.records)) & ~relabelled)
     if short == "random":
         filled = _drawn(table, rest.filter((pl.col("side") == NEGATIVE) & pl.col("label").is_null()), plan)
         plan.replace |= filled

@@ -11,6 +11,7 @@ from foils.audit.records import Row
 from foils.errors import DataError
 from foils.readers.items import ITEM_ID, ITEM_TEXT, item_of
 from foils.readers.roles import LISTS, Roles, resolve
+from foils.readers.rows import refuse_plain_score, refuse_stray
 from foils.readers.values import Hazards, Place, as_id, parse_list
 
 POSITIVE, NEGATIVE, UNTOLD = 0, 1, 2
@@ -93,6 +94,7 @@ def view(row: Row, relevant_from: int = 1) -> View:
     roles = resolve(tuple(row))
     if roles is None:
         raise DataError(f"the columns {', '.join(map(str, row)) or '(none)'} are no known training format")
+    refuse_stray(row, roles, NOWHERE)
     seen = View(*_query(row, roles), roles)
     if roles.listed:
         _collect(seen, UNTOLD, roles.listed, row[roles.listed], roles.ids_only or roles.listed.endswith(("id", "ids")))
@@ -109,6 +111,8 @@ def view(row: Row, relevant_from: int = 1) -> View:
                     seen.slots.append(Slot(side, key, None, None, None, "", None, ""))
             if names is not None:
                 _ids(seen, side, names, row[names], seen.slots[start:] if keys else None)
+    if all(slot.index is None for slot in seen.slots):
+        refuse_plain_score(row, roles, NOWHERE)
     _labels(seen, row, relevant_from)
     _own_scores(seen)
     for key, slots in scored(seen, row):
@@ -131,7 +135,10 @@ def scored(seen: View, row: Row) -> list[tuple[str, list[Slot]]]:
         value = row[roles.margin]
         parsed = parse_list(value) if isinstance(value, str) else value
         whole = isinstance(parsed, Sequence) and not isinstance(parsed, str) and len(parsed) == len(seen.slots)
-        found.append((roles.margin, seen.slots if whole else seen.side(NEGATIVE)))
+        # One number beside lists of documents is none of theirs, unless it says that it is a margin.
+        of_row = isinstance(value, int | float) and roles.margin.lower() != "margin"
+        if not of_row or all(slot.index is None for slot in seen.slots):
+            found.append((roles.margin, seen.slots if whole else seen.side(NEGATIVE)))
     return found
 
 
@@ -206,7 +213,7 @@ def _ids(seen: View, side: int, key: str, value: Any, slots: list[Slot] | None) 
         seen.trouble.append(("stale", key))
     elif names:
         for slot, name in zip(slots, names, strict=True):
-            slot.id = as_id(name, key, NOWHERE)
+            slot.id = slot.id if name in (None, "") else as_id(name, key, NOWHERE)
 
 
 def listed(seen: View, key: str, value: Any) -> list[Any] | None:
@@ -233,12 +240,11 @@ def _labels(seen: View, row: Row, relevant_from: int) -> None:
             slot.label = _grade(label, roles.label)
             slot.side = POSITIVE if slot.label >= relevant_from else NEGATIVE
     elif roles.listed:
-        for slot in seen.slots:
-            found = slot.value if isinstance(slot.value, dict) else {}
-            key = next((k for k in ("label", "judgment") if k in found), None)
-            if key:
-                slot.label = _grade(found[key], key)
-                slot.side = POSITIVE if slot.label >= relevant_from else NEGATIVE
+        hits = [slot for slot in seen.slots if isinstance(slot.value, dict)]
+        key = next((k for slot in hits for k in ("label", "judgment") if k in slot.value), None)
+        for slot in hits if key else ():
+            slot.label = _grade(slot.value.get(key), str(key))
+            slot.side = POSITIVE if slot.label >= relevant_from else NEGATIVE
     elif roles.vague and roles.scores and len(seen.slots) > 1:
         for slot in seen.slots[1:]:
             slot.side = NEGATIVE
@@ -309,5 +315,6 @@ def mark(slot: Slot, value: Any, sign: float = 1.0) -> None:
     elif not math.isfinite(number):
         slot.flags |= INFINITE
     else:
-        slot.flags |= SENTINEL if number == -1 else 0
+        # A margin of -1 is a number like any other.
+        slot.flags |= SENTINEL if number == -1 and sign > 0 else 0
         slot.score = sign * number if math.isnan(slot.score) else slot.score

@@ -12,7 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from foils.audit.records import Record, Source
-from foils.audit.slots import NEGATIVE, POSITIVE, UNTOLD, View, view
+from foils.audit.slots import NEGATIVE, NOWHERE, POSITIVE, UNTOLD, View, view
 from foils.errors import DataError
 from foils.readers.items import ITEM_ID, ITEM_TEXT
 from foils.readers.roles import LISTS
@@ -158,7 +158,7 @@ class Draft:
             try:
                 seen = view(record.row, self.relevant_from)
             except DataError as error:
-                why = str(error)
+                why = str(error).removeprefix(f"{NOWHERE}: ")
         rows["number"].append(record.number)
         rows["first"].append(len(self.cells["doc"]))
         rows["readable"].append(seen is not None)
@@ -226,7 +226,7 @@ class Draft:
         """The table.
 
         Raises:
-            DataError: no record, or hardly any, can be read.
+            DataError: no record, or hardly any, can be read, or nothing tells the positives.
         """
         broken = sum(kind == "unreadable" for _, kind, _ in self.trouble)
         total = len(self.rows["number"])
@@ -291,10 +291,19 @@ def _texts(contents: dict[Content, int]) -> pl.DataFrame:
 
 
 def _told(entries: pl.DataFrame) -> tuple[pl.DataFrame, str]:
-    """Scored lists that do not say which document is the positive, decided as the readers decide it."""
+    """Scored lists that do not say which document is the positive, decided as the readers decide it.
+
+    Raises:
+        DataError: they have no scores either.
+    """
     untold = entries.with_row_index("entry").filter(pl.col("side") == UNTOLD)
     if untold.height == 0:
         return entries, ""
+    if untold["score"].is_nan().all():
+        raise DataError(
+            f"{untold['record'].n_unique():,} rows list documents without labels or scores, so nothing tells which is "
+            "the positive; give every document a label (1 or 0) or a score"
+        )
     best = untold.sort(
         "record", pl.col("score").fill_nan(None), "place", descending=[False, True, False], nulls_last=True
     )

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -18,11 +19,15 @@ import polars as pl
 from foils.audit.records import KEEP, Change, Record, Row
 from foils.errors import DataError
 from foils.files import atomic
-from foils.readers.sources import BOM, LONGEST, kind_of, quoted, table
+from foils.readers.sources import BOM, LONGEST, check_header, kind_of, quoted, table
 from foils.readers.special import SCORED, tabbed
-from foils.readers.values import Hazards, Place
+from foils.readers.values import Hazards, Place, as_series
 
 SLICE = 20_000
+MAGIC = b"ARROW1"
+"""How an Arrow file begins that is no stream."""
+NO_ROOM = "the repair does not fit into the column {!r} of type {}: {}; write the file as .jsonl and audit that"
+MIXED = "some rows hold lists, others texts"
 
 
 @dataclass(frozen=True)
@@ -43,29 +48,68 @@ class Frame:
                     yield Record(number, row, row)
 
     def write(self, out: Path, change: Change) -> None:
-        """Kept rows and the schema stay; the metadata of a Parquet file too."""
+        """Kept rows and the schema stay; the metadata of a Parquet file too.
+
+        Only a column of texts that all are lists, and are to be written as such, changes its type.
+        """
         number = 0
         with atomic(out) as temporary, tempfile.TemporaryDirectory(dir=temporary.parent, prefix=".foils-") as folder:
             for count, part in enumerate(self._parts()):
-                rows: list[Row] = []
-                changed = False
-                for row in part.iter_rows(named=True):
+                changes: dict[int, Row | None] = {}
+                for at, row in enumerate(part.iter_rows(named=True)):
                     number += 1
                     new = change(Record(number, row, row)) if any(v is not None for v in row.values()) else KEEP
-                    changed |= new is not KEEP
-                    if new is not None:
-                        rows.append(row if new is KEEP else new)
-                part = pl.DataFrame(rows, schema=part.schema, orient="row") if changed else part
-                part.write_ipc(Path(folder) / f"{count:06}.arrow")
+                    if new is not KEEP:
+                        # What stays is not built anew: a time that passes through Python loses its nanoseconds.
+                        changes[at] = None if new is None else {k: v for k, v in new.items() if v is not row[k]}
+                self._changed(part, changes).write_ipc(Path(folder) / f"{count:06}.arrow")
             self._join(Path(folder), temporary)
 
+    def _changed(self, part: pl.DataFrame, changes: dict[int, Row | None]) -> pl.DataFrame:
+        kept = [at for at in range(part.height) if changes.get(at, KEEP) is not None]
+        rows = {at: row for at, row in changes.items() if row is not None}
+        columns = []
+        for old in part:
+            new = {at: row[old.name] for at, row in rows.items() if old.name in row}
+            try:
+                if old.dtype == pl.String and any(isinstance(v, list) for v in new.values()):
+                    columns.append(_listed(old, new, kept))
+                    continue
+                place = {at: part.height + n for n, at in enumerate(new)}
+                both = pl.concat([old, pl.Series(old.name, list(new.values()), dtype=old.dtype)]) if new else old
+            except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError) as error:
+                why = str(error).splitlines()[0]
+                raise DataError(f"{self.path.name}: {NO_ROOM.format(old.name, old.dtype, why)}") from None
+            columns.append(both.gather(pl.Series([place.get(at, at) for at in kept], dtype=pl.UInt32)))
+        return pl.DataFrame(columns)
+
     def _join(self, folder: Path, target: Path) -> None:
-        shards = pl.scan_ipc(sorted(folder.glob("*.arrow")), glob=False)
+        shards = self._together(sorted(folder.glob("*.arrow")))
         if kind_of(self.path) == "arrow":
-            shards.sink_ipc(target)
+            with self.path.open("rb") as file:
+                stream = file.read(len(MAGIC)) != MAGIC
+            if stream:
+                # Datasets of Hugging Face are read as a stream only.
+                shards.collect().write_ipc_stream(target, compat_level=pl.CompatLevel.oldest())
+            else:
+                shards.sink_ipc(target)
             return
         kept = {k: v for k, v in pl.read_parquet_metadata(self.path).items() if k != "ARROW:schema"}
         shards.sink_parquet(target, metadata=kept)
+
+    def _together(self, files: list[Path]) -> pl.LazyFrame:
+        """The parts one below the other; texts have become lists in every part that has any."""
+        parts = [pl.scan_ipc(file, glob=False) for file in files]
+        schemas = [part.collect_schema() for part in parts]
+        if all(schema == schemas[0] for schema in schemas):
+            return pl.scan_ipc(files, glob=False)
+        lists = {name for schema in schemas for name, dtype in schema.items() if isinstance(dtype, pl.List)}
+        for at, schema in enumerate(schemas):
+            for name in sorted(n for n in lists if schema[n] == pl.String):
+                if parts[at].select(pl.col(name).is_not_null().any()).collect().item():
+                    raise DataError(f"{self.path.name}: {NO_ROOM.format(name, pl.String, MIXED)}")
+                parts[at] = parts[at].with_columns(pl.lit(None).alias(name))
+        return pl.concat(parts, how="vertical_relaxed")
 
     def _parts(self) -> Iterator[pl.DataFrame]:
         try:
@@ -78,6 +122,22 @@ class Frame:
                 yield scan.slice(start, SLICE).collect()
         except (pl.exceptions.PolarsError, OSError) as error:
             raise DataError(f"{self.path.name} cannot be read: {str(error).splitlines()[0]}") from None
+
+
+def _listed(old: pl.Series, new: dict[int, Any], kept: list[int]) -> pl.Series:
+    """A column of texts as a column of lists.
+
+    Raises:
+        ValueError: some are no lists.
+    """
+    texts = old.to_list()
+    values = [new.get(at, texts[at]) for at in kept]
+    if any(isinstance(value, str) for value in values):
+        raise ValueError(MIXED)
+    column = as_series(old.name, values)
+    if column is None:
+        raise ValueError("values of different types")
+    return column
 
 
 @dataclass(frozen=True)
@@ -113,7 +173,8 @@ class Separated:
                 if new is KEEP:
                     target.write(raw)
                 elif new is not None:
-                    target.write(self._line([new[name] for name in header]) + ("\r\n" if "\r\n" in raw[-2:] else "\n"))
+                    end = "\r\n" if raw.endswith("\r\n") else "\n"
+                    target.write(self._line([new[name] for name in header]) + end)
 
     def _record(self, number: int, header: list[str], fields: list[str]) -> Record:
         if len(fields) != len(header):
@@ -125,7 +186,6 @@ class Separated:
 
     def _rows(self) -> Iterator[tuple[list[str], str]]:
         """The fields and the text of every row, the header first."""
-        bare = self.separator == "\t" and not quoted(text_lines(self.path))
         seen: list[str] = []
 
         def lines() -> Iterator[str]:
@@ -137,15 +197,23 @@ class Separated:
         # The default limit of a field is shorter than many documents.
         csv.field_size_limit(LONGEST)
         try:
-            for fields in plain if bare else csv.reader(lines(), delimiter=self.separator):
+            for number, fields in enumerate(plain if self._bare else csv.reader(lines(), delimiter=self.separator)):
+                if number == 0:
+                    check_header(fields, self.path.name)
                 yield fields, "".join(seen)
                 seen.clear()
         except csv.Error as error:
             raise DataError(f"{self.path.name} is no table: {error}") from None
 
+    @cached_property
+    def _bare(self) -> bool:
+        """Quotation marks belong to the texts."""
+        return self.separator == "\t" and not quoted(text_lines(self.path))
+
     def _line(self, fields: list[Any]) -> str:
         plain = ["" if f is None else str(f) for f in fields]
-        if self.separator == "\t" and not any(c in f for f in plain for c in "\t\r\n"):
+        marked = not self._bare and any(f.startswith('"') for f in plain)
+        if self.separator == "\t" and not marked and not any(c in f for f in plain for c in "\t\r\n"):
             return "\t".join(plain)
         line = io.StringIO()
         csv.writer(line, delimiter=self.separator, lineterminator="").writerow(plain)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -41,6 +42,10 @@ class Interrupted(BaseException):
 def main() -> None:
     """Run the command line: 0 done, 1 an error that a sentence explains, 2 wrong usage, 130 interrupted."""
     signal.signal(signal.SIGINT, _interrupt)
+    for stream in (sys.stdout, sys.stderr):
+        # A pipe on Windows knows few characters: a result must not be lost over a minus sign or a document's text.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except FoilsError as error:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from foils.cli.options import Cache, Json, Quiet, engine, print_json, print_table, say
+from foils.cli.options import Cache, Json, Quiet, engine, print_json, print_table, refuse, say
 
 MEASURES = "nDCG@10, MRR@10, R@100, AP@100 and Success@5"
 
@@ -46,7 +46,10 @@ def evaluate(
     ] = None,
     relevant_from: Annotated[int, typer.Option(min=1, help="The lowest grade that is relevant.")] = 1,
     complete: Annotated[bool, typer.Option("--complete", help="What has no label is not relevant.")] = False,
-    depth: Annotated[int, typer.Option(min=1, help="Documents per query; a reranker orders so many.")] = 100,
+    depth: Annotated[
+        int,
+        typer.Option(min=1, help="Documents per query, and at least the deepest cutoff; a reranker orders so many."),
+    ] = 100,
     dropout: Annotated[
         int, typer.Option(min=0, metavar="SEEDS", help="Label-dropout curve: draws per share of labels.")
     ] = 0,
@@ -71,6 +74,10 @@ def evaluate(
     plan.check()
     check_outputs(per_query, html, out)
     systems = distinct([system(model, kind.value, precision), *(system(a, "auto", precision) for a in against)])
+    if not against:
+        refuse({"--test": test is not Test.permutation}, "there is no second system; name one with --against")
+    if all(one.kind != "encoder" for one in systems):
+        refuse({"--precision": precision != "auto"}, "none of these systems encodes with a model; leave it out")
     for one in systems:
         one.check()
     collection = load(data, split=split, positives=positives, relevant_from=relevant_from)

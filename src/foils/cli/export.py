@@ -20,7 +20,7 @@ def export(
         str, typer.Option(help="A score column to write along, for instance cos.dense; p_relevant: soft labels.")
     ] = "",
     negatives: Annotated[
-        int, typer.Option(help="Negatives per row of formats with fixed columns; 0: the most common.")
+        int, typer.Option(help="At most so many per query, exactly so in fixed columns; 0: all, or what keeps most.")
     ] = 0,
     as_json: Json = False,
 ) -> None:

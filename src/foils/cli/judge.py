@@ -20,6 +20,7 @@ from foils.cli.options import (
     Quiet,
     RunArgument,
     engine,
+    from_user,
     print_json,
     print_table,
     refuse,
@@ -37,6 +38,7 @@ class Method(StrEnum):
 
 
 def judge(
+    context: typer.Context,
     run: RunArgument,
     judges: Annotated[
         list[str], typer.Option("--judge", metavar="KIND[:WHAT]", help="Whom to ask; repeat and --combine several.")
@@ -63,7 +65,7 @@ def judge(
     person: Annotated[str, typer.Option(help="Who fills in the sheet.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what it would ask and cost; send nothing.")] = False,
     self_test: Annotated[bool, typer.Option("--self-test", help="Measure what steers the judge, not the run.")] = False,
-    seed: Annotated[int, typer.Option(help="Of random samples.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of random samples.")] = 0,
     cache: Cache = None,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -74,7 +76,7 @@ def judge(
 
     opened = Run.open(run)
     where = engine(cache, quiet)
-    chat = {
+    chat: dict[str, Any] = {
         "--base-url": base_url,
         "--key-env": key_env,
         "--price-in": price_in,
@@ -82,25 +84,30 @@ def judge(
         "--money": money,
     }
     if not judges:
-        if risk is None:
-            raise RecipeError(f"--judge is missing; one of {', '.join(JUDGES)}; or --risk R alone, to select again")
-        alone = {"--audit": audit, "--confidence": confidence, "--dry-run": dry_run, "--self-test": self_test}
-        refuse(alone | chat, "needs --judge")
-        now = judging.select(opened, where, risk=risk)
-        _show({"run": str(run), "risk": risk, **_selected(now)}, _said(now, opened), as_json)
+        rest: dict[str, Any] = {"--audit": audit, "--confidence": confidence is not None, "--dry-run": dry_run}
+        rest |= {"--self-test": self_test, "--family": family, "--complete": complete, "--person": person}
+        _alone(opened, where, risk, rest | chat | from_user(context, "budget", "method", "combine"), as_json=as_json)
         return
     who = made(judges, combine, _encoder(opened), dict(chat, family=family, complete=complete, person=person))
     who.check()
+    if len(judges) < 2:
+        refuse(from_user(context, "combine"), "there is nothing to combine; name a second --judge")
+    if confidence is None:
+        refuse(from_user(context, "method"), "is how a risk is promised; add --confidence")
+    rest = {"--confidence": confidence is not None}
     if self_test:
-        rest = {"--risk": risk is not None, "--audit": audit, "--confidence": confidence}
+        rest |= {"--risk": risk is not None, "--audit": audit, **from_user(context, "budget")}
         refuse(rest, "--self-test measures the judge, not the run; leave it out")
         _self_test(who, where, opened, dry_run=dry_run, as_json=as_json)
     elif dry_run:
-        rest = {"--audit": audit, "--confidence": confidence}
-        refuse(rest, "--dry-run prices what --budget buys, no audit and no promise; leave one of them out")
+        refuse(
+            rest | {"--audit": audit},
+            "--dry-run prices what --budget buys, no audit and no promise; leave one of them out",
+        )
         _dry_run(who, where, opened, budget, risk, seed, as_json=as_json)
     elif audit:
-        refuse({"--risk": risk, "--confidence": confidence}, "--audit measures the selection as it is; leave it out")
+        rest |= {"--risk": risk is not None, **from_user(context, "budget")}
+        refuse(rest, "--audit measures the selection as it is; leave it out")
         _audit(who, where, opened, audit, seed, as_json=as_json)
     elif confidence is not None:
         if risk is None:
@@ -111,6 +118,16 @@ def judge(
         rounds = 1 if judges[0].startswith("sheet") else 4
         done = judging.judge(opened, who, where, budget=budget, risk=risk, rounds=rounds, seed=seed)
         _judged(done, opened, judges, as_json=as_json)
+
+
+def _alone(run: Any, where: Any, risk: float | None, rest: dict[str, Any], *, as_json: bool) -> None:
+    from foils import judging
+
+    if risk is None:
+        raise RecipeError(f"--judge is missing; one of {', '.join(JUDGES)}; or --risk R alone, to select again")
+    refuse(rest, "needs --judge")
+    now = judging.select(run, where, risk=risk)
+    _show({"run": str(run.folder), "risk": risk, **_selected(now)}, _said(now, run), as_json)
 
 
 def _encoder(run: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from foils.cli.options import Json, RunArgument, print_json, print_table
+from foils.cli.options import Json, RunArgument, print_json, print_table, refuse
 from foils.errors import RecipeError
 
 
@@ -59,6 +59,7 @@ def methods(
     from foils import catalogue
 
     if markdown:
+        refuse({"--json": as_json, name: bool(name)}, "--markdown prints the tables of all methods; leave it out")
         sys.stdout.write(catalogue.markdown())
         return
     if name == catalogue.MAKE:

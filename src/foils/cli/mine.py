@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -84,11 +86,15 @@ def mine(
         else:
             encoders = _encoders(encoder, precision)
             files = tuple(RunFile(name=n, depth=depth, path=p, unit=u) for n, p, u in map(_run_file, runs))
+            if not encoder:
+                refuse({"--precision": precision != "auto"}, "lsa has none; it is for --encoder")
             judge = _judge(judges, base_url, key_env, encoders[0][1])
             plan = recipes.Plan(
                 encoders, negatives, depth, seed, short.value, _reranker(reranker), files, column, judge, risk
             )
             named = recipes.named(recipe, plan)
+            given = {"--column": column, "--run": runs, "--encoder": encoder[1:], **from_user(context, "depth")}
+            _refuse_idle(recipe, plan, given)
             if not any(hasattr(step, "judge") for step in named.steps):
                 refuse({"--judge": judges}, f"recipe {recipe} asks nobody; rlhn, tinyv, rrra and unime-v2 do")
             if not any(hasattr(step, "risk") for step in named.steps):
@@ -110,6 +116,24 @@ def mine(
         print_json(summary)
     else:
         _print_summary(summary)
+
+
+def _refuse_idle(recipe: str, plan: Any, given: dict[str, Any]) -> None:
+    """Raise for what was given and changes nothing in a named recipe."""
+    from foils import recipes
+
+    others = {
+        "--column": replace(plan, column=""),
+        "--run": replace(plan, runs=()),
+        "--encoder": replace(plan, encoders=plan.encoders[:1]),
+        "--depth": replace(plan, depth=plan.depth + 1),
+    }
+    named, idle = recipes.named(recipe, plan), {}
+    for option, other in others.items():
+        # A recipe that cannot do without it makes use of it.
+        with suppress(RecipeError):
+            idle[option] = given[option] and recipes.named(recipe, other) == named
+    refuse(idle, f"it changes nothing in recipe {recipe}; leave it out")
 
 
 def _encoders(models: list[str], precision: str) -> tuple[tuple[str, Any], ...]:

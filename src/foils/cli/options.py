@@ -52,7 +52,8 @@ def print_table(header: list[str], rows: list[list[str]]) -> None:
 
 def print_json(value: Any) -> None:
     """JSON on stdout."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=1, default=str) + "\n")
+    narrow = not (sys.stdout.encoding or "utf-8").lower().startswith("utf")
+    sys.stdout.write(json.dumps(value, ensure_ascii=narrow, indent=1, default=str) + "\n")
 
 
 def say(quiet: bool, line: str) -> None:

@@ -8,11 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
-from foils.cli.options import Cache, Json, Quiet, RunArgument, engine, print_json, refuse, say
+from foils.cli.options import Cache, Json, Quiet, RunArgument, engine, from_user, print_json, refuse, say
 from foils.errors import RecipeError
 
 
 def review(
+    context: typer.Context,
     run: RunArgument,
     person: Annotated[str, typer.Option(help="Who judges; the page can change it.")] = "",
     budget: Annotated[int, typer.Option(min=1, help="Verdicts wanted of each person.")] = 200,
@@ -28,7 +29,7 @@ def review(
     ] = None,
     export: Annotated[Path | None, typer.Option(metavar="FILE.jsonl", help="Write all verdicts; no page.")] = None,
     argilla: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Write Argilla records; no page.")] = None,
-    seed: Annotated[int, typer.Option(help="Of random samples.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of random samples.")] = 0,
     cache: Cache = None,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -40,7 +41,8 @@ def review(
     files = {"--import": bring, "--export": export, "--argilla": argilla}
     where = engine(cache, quiet)
     if again or any(files.values()):
-        refuse({"--open": browse, "--port": port, "--person": person}, "belongs to the page; leave it out")
+        page = {"--open": browse} | from_user(context, "person", "port", "host", "budget", "share", "seed")
+        refuse(page, "belongs to the page; leave it out")
         _without_page(Run.open(run), where, files, risk, again=again, as_json=as_json)
         return
     if as_json:

@@ -189,6 +189,10 @@ def _by_ir_measures(wanted: Sequence[Measure], ranking: pl.DataFrame, judged: pl
         return {}
     import ir_measures
 
+    # The script behind ERR knows numbered queries only (of "a-1" it reads the 1), and ids without white space.
+    queries = judged["query_id"].unique().sort()
+    docs = pl.concat([ranking["doc_id"], judged["doc_id"]]).unique().sort()
+    ranking, judged = (_numbered(table, query_id=queries, doc_id=docs) for table in (ranking, judged))
     # infAP alone knows what to do with "in the pool, not judged".
     graded = judged.filter(pl.col("grade") >= 0)
     for condensed, pooled in ((False, False), (True, False), (False, True)):
@@ -204,14 +208,20 @@ def _by_ir_measures(wanted: Sequence[Measure], ranking: pl.DataFrame, judged: pl
         truth = _nested((judged if pooled else graded).select("query_id", "doc_id", "grade"))
         for metric in ir_measures.iter_calc(list(names), truth, run):
             for name in names[metric.measure]:
-                if metric.query_id in run or metric.measure.NAME != "Judged":
+                if metric.query_id in run or (metric.query_id in truth and metric.measure.NAME != "Judged"):
                     rows[name][metric.query_id] = float(metric.value)
     return {
         name: pl.DataFrame(
-            {"query_id": list(found), name: list(found.values())}, {"query_id": pl.String, name: pl.Float64}
+            {"query_id": queries.gather([int(q) for q in found]), name: list(found.values())},
+            {"query_id": pl.String, name: pl.Float64},
         )
         for name, found in rows.items()
     }
+
+
+def _numbered(table: pl.DataFrame, **ids: pl.Series) -> pl.DataFrame:
+    """The table with the places of ids in these lists for the ids."""
+    return table.with_columns(pl.col(c).cast(pl.Enum(known)).to_physical().cast(pl.String) for c, known in ids.items())
 
 
 def _nested(frame: pl.DataFrame) -> Mapping[str, dict[str, Any]]:

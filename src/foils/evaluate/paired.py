@@ -56,12 +56,13 @@ def compare(
 ) -> pl.DataFrame:
     """Compare models query by query: differences, intervals, p values corrected by Holm, and a verdict.
 
-    The pairing is by query; a query that either table lacks, or where the measure is undefined, is left out. p is two-
-    sided, from random sign flips of the differences (Fisher; all of them up to 14 queries; Smucker et al., CIKM 2007)
-    or the paired t-test, and ``p_holm`` is corrected over all rows of the result (Holm 1979): declare the family by
-    ``pairs`` and ``measures``. ``detectable`` is the smallest true difference that this many queries with this spread
-    find in 80 % of repetitions at ``alpha``, (t(1 - alpha/2) + t(0.8)) * sd / sqrt(n). A difference is ``better`` or
-    ``worse`` only if ``p_holm`` is below ``alpha`` and its size at least ``detectable``; all else is ``noise``.
+    The pairing is by query; a query that either table lacks, or where the measure is undefined (null or NaN), is left
+    out. p is two-sided, from random sign flips of the differences (Fisher; all of them up to 14 queries; Smucker et
+    al., CIKM 2007) or the paired t-test, and ``p_holm`` is corrected over all rows of the result (Holm 1979): declare
+    the family by ``pairs`` and ``measures``. ``detectable`` is the smallest true difference that this many queries
+    with this spread find in 80 % of repetitions at ``alpha``, (t(1 - alpha/2) + t(0.8)) * sd / sqrt(n). A difference
+    is ``better`` or ``worse`` only if ``p_holm`` is below ``alpha`` and its size at least ``detectable``; all else is
+    ``noise``.
 
     Fails where labels are missing: a test sees the queries that were drawn, not the labels that were not. Average the
     seeds of a training first (``average``); queries of one seed do not tell how seeds differ.
@@ -80,7 +81,7 @@ def compare(
         ``difference``, ``low``, ``high`` (95 %), ``p``, ``p_holm``, ``detectable``, ``verdict``.
 
     Raises:
-        DataError: there are less than two systems, or one of a pair is not among them.
+        DataError: there are less than two systems, one of a pair is not among them, or a table has a query twice.
         RecipeError: an option is out of its range.
 
     >>> a = pl.DataFrame({"query_id": ["1", "2", "3"], "AP": [0.5, 0.6, 0.7]})
@@ -101,11 +102,12 @@ def compare(
     shared = [c for c in systems[names[0]].columns if c != "query_id" and all(c in t.columns for t in systems.values())]
     rows: list[dict[str, Any]] = []
     for system, against in chosen:
-        both = systems[system].join(systems[against], on="query_id", suffix=" against").sort("query_id")
+        both = _paired(systems, system, against)
         for measure in shared if measures is None else measures:
             if any(measure not in systems[n].columns for n in (system, against)):
                 raise DataError(f"{system} or {against} has no measure {measure!r}; shared are {', '.join(shared)}")
-            known = both.select(a=measure, b=f"{measure} against").drop_nulls()
+            values = both.select(a=measure, b=f"{measure} against").cast(pl.Float64)
+            known = values.fill_nan(None).drop_nulls()
             row = _one(known["a"].to_numpy(), known["b"].to_numpy(), test, alpha, draws, seed)
             rows.append({"system": system, "against": against, "measure": measure, **row})
     corrected = holm([row["p"] for row in rows])
@@ -176,6 +178,15 @@ def detectable(differences: Floats, alpha: float = 0.05, power: float = 0.8) -> 
 
     error = float(differences.std(ddof=1)) / math.sqrt(n)
     return float(t.ppf(1 - alpha / 2, n - 1) + t.ppf(power, n - 1)) * error
+
+
+def _paired(systems: Mapping[str, pl.DataFrame], system: str, against: str) -> pl.DataFrame:
+    for name in (system, against):
+        queries = systems[name]["query_id"]
+        if queries.is_duplicated().any():
+            twice = queries.filter(queries.is_duplicated())[0]
+            raise DataError(f"{name} has the query {twice!r} more than once; take the mean of repetitions with average")
+    return systems[system].join(systems[against], on="query_id", suffix=" against").sort("query_id")
 
 
 def _one(a: Floats, b: Floats, test: Test, alpha: float, draws: int, seed: int) -> dict[str, Any]:

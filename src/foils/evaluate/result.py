@@ -60,10 +60,10 @@ class Plan:
             RecipeError: a measure is not known, or a number is out of range.
             MissingExtra: ir_measures is not installed.
         """
-        if not self.names or self.depth < 1 or self.dropout < 0:
+        if not self.names or self.depth < 1 or self.dropout < 0 or self.seed < 0:
             raise RecipeError(
-                f"{len(self.names)} measures, depth={self.depth}, dropout={self.dropout}: at least one measure, "
-                "a depth of 1 and no negative number of repetitions are needed"
+                f"{len(self.names)} measures, depth={self.depth}, dropout={self.dropout}, seed={self.seed}: at least "
+                "one measure, a depth of 1, no negative number of repetitions and no negative seed are needed"
             )
         return [parse(name, self.relevant_from) for name in self.names]
 
@@ -262,7 +262,7 @@ def _list_notes(ranking: Ranking, wanted: Sequence[Measure], queries: int) -> li
     lengths = ranking.table.group_by("query_id").len()
     deepest = max((m.cutoff for m in wanted if m.cutoff), default=0)
     short = lengths.filter(pl.col("len") < deepest).height + queries - lengths.height
-    if short:
+    if deepest and short:
         notes.append(f"{ranking.name}: {short:,} of {queries:,} lists hold fewer than {deepest} documents and count so")
     k = next((m.cutoff for m in wanted if m.cutoff), 10)
     if equal := ties(ranking.table, k):

@@ -225,6 +225,8 @@ def _from_file(name: str, path: Path, collection: Collection, depth: int) -> Ran
     if own["score"].null_count():
         own = own.with_columns(score=-pl.col("given"))
     twice = own.height - own.select("query_id", "doc_id").n_unique()
+    ordered = ranked(own)
+    cut = ordered.filter(pl.col("rank") > depth)["query_id"].n_unique()
     foreign = read["query_id"].n_unique() - own["query_id"].n_unique()
     absent = asked.len() - own["query_id"].n_unique()
     counted = (
@@ -232,10 +234,13 @@ def _from_file(name: str, path: Path, collection: Collection, depth: int) -> Ran
         (absent, "query", "queries", "of the collection missing from the file: they score 0"),
         (unknown.height, "row", "rows", "with a document that the collection lacks: kept in place, as not judged"),
         (twice, "row", "rows", "with a document that the query has already: the better score counts"),
+        (cut, "query", "queries", f"with more than {depth:,} documents: cut there; a larger depth keeps more"),
         (_crossed(own), "query", "queries", "with ranks that contradict the scores: the scores count, as in trec_eval"),
     )
     notes = tuple(f"{name}: {plural(n, one, many)} {what}" for n, one, many, what in counted if n)
-    return Ranking(name, ranked(own, depth), {"file": str(path), "rows": f"{read.height:,}"}, notes)
+    return Ranking(
+        name, ordered.filter(pl.col("rank") <= depth), {"file": str(path), "rows": f"{read.height:,}"}, notes
+    )
 
 
 def _crossed(own: pl.DataFrame) -> int:

@@ -48,7 +48,7 @@ def ranked(run: Run, depth: int | None = None) -> pl.DataFrame:
 
 
 def labels(qrels: Qrels) -> pl.DataFrame:
-    """Judgments as ``query_id``, ``doc_id``, ``grade``; a null grade is no judgment and is left out.
+    """Judgments as ``query_id``, ``doc_id``, ``grade``; a null or NaN grade is no judgment and is left out.
 
     A negative grade stays: it is trec_eval's mark for "in the pool, not judged". A pair that stands twice keeps its
     highest grade.
@@ -57,9 +57,18 @@ def labels(qrels: Qrels) -> pl.DataFrame:
         qrels: query id to (document id to grade), or a frame with ``query_id``, ``doc_id``, ``grade``.
 
     Raises:
-        DataError: there is no judgment.
+        DataError: there is no judgment, or a grade is no whole number.
     """
-    frame = _frame(qrels, "grade", pl.Int32, "judgments").drop_nulls("grade")
+    frame = _frame(qrels, "grade", pl.Float64, "judgments").fill_nan(None).drop_nulls("grade")
+    grade = pl.col("grade")
+    broken = frame.filter((grade != grade.round()) | ~grade.is_between(-(2**31), 2**31 - 1))
+    if broken.height:
+        query, doc, first = broken.row(0)
+        raise DataError(
+            f"{broken.height:,} of {frame.height:,} grades are no whole numbers, first that of document {doc!r} for "
+            f"query {query!r} ({first:g}); say from which value on a document is relevant by making them 0 or 1"
+        )
+    frame = frame.cast({"grade": pl.Int32})
     if frame.height == 0:
         raise DataError("there are no judgments: 0 graded pairs were given, at least one relevant document is needed")
     return frame.group_by("query_id", "doc_id").agg(pl.col("grade").max()).sort("query_id", "doc_id")
@@ -85,6 +94,9 @@ def _frame(given: Run | Qrels, value: str, dtype: type[pl.DataType], what: str) 
                 f"{what} must have the columns {', '.join(schema)}; {', '.join(lacking)} is missing, found "
                 f"{', '.join(given.columns) or 'none'}"
             )
-        return given.select(pl.col(name).cast(kind) for name, kind in schema.items())
+        try:
+            return given.select(pl.col(name).cast(kind) for name, kind in schema.items())
+        except pl.exceptions.PolarsError as error:
+            raise DataError(f"{what}: {str(error).splitlines()[0]}; numbers are needed in {value}") from error
     rows = [(str(q), str(d), v) for q, found in given.items() for d, v in found.items()]
     return pl.DataFrame(rows, schema=schema, orient="row", strict=False)

@@ -53,7 +53,7 @@ def safety(labels: Labels, means: Means, a: str, b: str) -> tuple[bool, str]:
     """
     if labels.complete:
         return True, f"{a} against {b}: the labels are said to be complete, so nothing that is missing can mislead."
-    shares = [means.values[means.judged].get(s) or 0.0 for s in (a, b)]
+    shares = [means.values.get(means.judged, {}).get(s) or 0.0 for s in (a, b)]
     k = means.judged.partition("@")[2]
     told = f"{share(shares[0], 1)} of {a}'s and {share(shares[1], 1)} of {b}'s top {k} are judged"
     if min(shares) >= SAFE:
@@ -79,7 +79,7 @@ def safety(labels: Labels, means: Means, a: str, b: str) -> tuple[bool, str]:
 
 def alone(labels: Labels, means: Means, system: str) -> str:
     """What holds for one system where labels are missing; empty where they hardly are."""
-    seen = means.values[means.judged].get(system) or 0.0
+    seen = means.values.get(means.judged, {}).get(system) or 0.0
     if labels.complete or seen >= SAFE:
         return ""
     k = means.judged.partition("@")[2]

@@ -64,6 +64,11 @@ class Replay:
         return f"{self._who}:{Path(self.path).stem}@{self._digest}"
 
     @property
+    def reads(self) -> tuple[Path, ...]:
+        """The file."""
+        return (Path(self.path),)
+
+    @property
     def _who(self) -> str:
         # A person's verdict overrules a model's, whatever file it comes in.
         return "human" if self.family == "human" else "replay"

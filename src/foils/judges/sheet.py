@@ -20,6 +20,9 @@ from foils.protocols import Engine, Verdict
 from foils.verdicts import keys
 
 HEADER = ("relevant", "query", "document", "known_positive", "why", "query_id", "doc_id", "texts")
+MARK = "x"  # before a hash, which spreadsheets otherwise take for a number where it has no letter, or an e only
+Row = dict[str, str]
+Key = tuple[str, str, str]
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 WORDS = {
     **dict.fromkeys(("yes", "y", "1", "true", "relevant"), 1.0),
@@ -67,19 +70,18 @@ class Sheet:
 
     def verdicts(self, pairs: Pairs, rows: NDArray[np.uint32], engine: Engine) -> list[Verdict]:
         """What the sheet says; the pairs that it does not know are added to it."""
-        known = self._rows()
-        ids = keys(pairs, rows)
-        new = [i for i, key in enumerate(ids.iter_rows()) if key not in known]
+        known, ids = self._rows(), keys(pairs, rows)
+        found = _found(known, ids)
+        new = [i for i, row in enumerate(found) if row is None]
         if new:
             self._add(known, pairs, rows[np.array(new)], ids[new])
-        return [self._verdict(known.get(key)) for key in ids.iter_rows()]
+        return [self._verdict(row) for row in found]
 
     def reread(self, pairs: Pairs, rows: NDArray[np.uint32]) -> list[Verdict]:
         """What the sheet says by now; nothing is added to it."""
-        known = self._rows()
-        return [self._verdict(known.get(key)) for key in keys(pairs, rows).iter_rows()]
+        return [self._verdict(row) for row in _found(self._rows(), keys(pairs, rows))]
 
-    def _verdict(self, row: dict[str, str] | None) -> Verdict:
+    def _verdict(self, row: Row | None) -> Verdict:
         said = (row or {}).get("relevant", "").strip().lower()
         if not said:
             return abstain(self.name, f"{NOT_ASKED}: the cell is empty")
@@ -87,7 +89,7 @@ class Sheet:
         why = (row or {}).get("why", "")
         return abstain(self.name, why or "cannot tell") if p is None else Verdict(p, self.name, why)
 
-    def _rows(self) -> dict[tuple[str, str, str], dict[str, str]]:
+    def _rows(self) -> dict[Key, Row]:
         path = Path(self.path)
         if not path.exists():
             return {}
@@ -105,28 +107,30 @@ class Sheet:
                 raise DataError(f"{path}, row {number} lacks {missing[0]}; the columns are {', '.join(HEADER)}")
             if (said := row["relevant"].strip().lower()) and said not in WORDS:
                 raise DataError(f"{path}, row {number}: relevant={row['relevant']!r}; write yes, no or ?")
-            found[_raw(row["query_id"]), _raw(row["doc_id"]), row["texts"]] = row
+            found[_raw(row["query_id"]), _raw(row["doc_id"]), row["texts"].removeprefix(MARK)] = row
         return found
 
-    def _add(
-        self,
-        known: dict[tuple[str, str, str], dict[str, str]],
-        pairs: Pairs,
-        rows: NDArray[np.uint32],
-        ids: pl.DataFrame,
-    ) -> None:
+    def _add(self, known: dict[Key, Row], pairs: Pairs, rows: NDArray[np.uint32], ids: pl.DataFrame) -> None:
         page = io.StringIO(newline="")
         writer = csv.DictWriter(page, HEADER, extrasaction="ignore")
         writer.writeheader()
         writer.writerows({name: row.get(name) or "" for name in HEADER} for row in known.values())
         for case, (query, doc, texts) in zip(cases(pairs, rows, 1), ids.iter_rows(), strict=True):
-            writer.writerow({"query_id": _plain(query), "doc_id": _plain(doc), "texts": texts} | self._shown(case))
+            pair = {"query_id": _plain(query), "doc_id": _plain(doc), "texts": MARK + texts}
+            writer.writerow(pair | self._shown(case))
         # A mark at the beginning, without which spreadsheets take UTF-8 for something else.
         write_text(self.path, "\ufeff" + page.getvalue())
 
     def _shown(self, case: Case) -> dict[str, str]:
         texts = (case.query, case.document, case.positives[0] if case.positives else "")
         return {name: _plain(cut(text, self.characters)) for name, text in zip(HEADER[1:4], texts, strict=True)}
+
+
+def _found(known: dict[Key, Row], ids: pl.DataFrame) -> list[Row | None]:
+    """The row of each pair, by its texts where a spreadsheet took the ids for numbers (007 is then 7)."""
+    answered_last = sorted(known.items(), key=lambda item: bool(item[1]["relevant"].strip()))
+    alike = {texts: row for (_, _, texts), row in answered_last}
+    return [known.get(key) or alike.get(key[2]) for key in ids.iter_rows()]
 
 
 def _plain(text: str) -> str:

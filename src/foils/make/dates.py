@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from calendar import isleap
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from foils.make.edits import Span
 from foils.make.view import Text
+from foils.make.words import stop
 
 MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
@@ -17,7 +20,8 @@ FOUR = re.compile(r"\d{4}")
 LENGTHS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 FIRST, LAST = 1000, 2049
 PEOPLE = frozenset(["people", "men", "women", "children", "persons", "patients", "deaths", "feet", "mice", "species"])
-YEAR = re.compile(r"(?<![\w.,:/+#$£€¥'’])(?<!\w[-–—−])(?:1\d\d\d|20[0-4]\d)(?![\w%°]|[.,]\d|/\d)")
+# "The 1990's" are ten years, "1998's" is one.
+YEAR = re.compile(r"(?<![\w.,:/+#$£€¥'’])(?<!\w[-–—−])(?:1\d\d\d|20[0-4]\d)(?![\w%°]|[.,]\d|/\d|(?<=0)['’]s\b)")
 RANGE = re.compile(
     r"(?P<a>(?:1\d\d\d|20[0-4]\d))(?P<link>\s?(?:[-–—−]|--)\s?|\s+(?:to|until|till|through|and)\s+)(?P<b>(?:1\d\d\d|20[0-4]\d)|\d\d)(?!\d)"
 )
@@ -35,6 +39,9 @@ LEFT = re.compile(
     r"\b(?:in|of|since|by|during|until|till|early|late|mid|every|each|last|this|next|on)\s+$", re.IGNORECASE
 )
 MEASURED = re.compile(r"[\s-]+([a-zA-Z%°]+)")
+LAST_WORD = re.compile(r"([^\W\d_]+)\s+$")
+PLURAL = re.compile(r"[^siu]s$")
+DATING = frozenset(["in", "since", "during", "the", "of", "by", "from", "until", "till", "after", "before", "through"])
 UNITLIKE = frozenset(
     [
         "m",
@@ -115,7 +122,30 @@ def _measured(raw: str, match: re.Match[str]) -> bool:
     if after is None:
         return raw[match.end() : match.end() + 1] in ("%", "°")
     word = after[1].lower()
-    return word in UNITLIKE or word in PEOPLE
+    return word in UNITLIKE or counts(word, before_word(raw, match.start()))
+
+
+def before_word(raw: str, place: int) -> str:
+    """The word right before a place, in lower case; empty if a sign stands between."""
+    left = LAST_WORD.search(raw, max(0, place - 30), place)
+    return left[1].lower() if left else ""
+
+
+def counts(word: str, before: str) -> bool:
+    """The word behind four digits is a plural, so that they count: *1500 soldiers*, not *in 1998 farmers*.
+
+    Args:
+        word: in lower case.
+        before: the word before the digits, in lower case.
+    """
+    if word in PEOPLE:
+        return True
+    return PLURAL.search(word) is not None and word not in stop() and before not in DATING
+
+
+def may_become(known: Sequence[Date], old: int, new: int) -> bool:
+    """A year may be exchanged for another one: no 29 February comes to stand in a year that has none."""
+    return isleap(new) or not any((d.year, d.number, d.day) == (old, 1, 29) for d in known)
 
 
 def _bounded(raw: str, span: Span, value: int) -> Year:

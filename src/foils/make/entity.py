@@ -112,7 +112,7 @@ class EntitySwap(Operator):
             return Refused("no typed name")
         for entity in dict.fromkeys(item.names):
             answer = gate.answered(item, [entity.span])
-            route = "answer" if answer else "query" if entity.text.lower() in item.question.low else ""
+            route = "answer" if answer else "query" if _named(item, entity) else ""
             if not route:
                 reasons.add("not aligned", entity.text)
                 continue
@@ -189,12 +189,18 @@ class QueryEntity(Premise):
     def changes(self, item: Item) -> Iterator[Change | Refused]:
         """Typed names of the passage that the query holds."""
         for entity in item.names if hinted(item.question) else ():
-            place = item.question.low.find(entity.text.lower())
-            if place < 0:
+            places = _named(item, entity)
+            if not places:
                 continue
             if (new := other(item, entity, f"{self.name}{self.seed}")) is None:
                 yield Refused("no new value", entity.text)
                 continue
-            old = item.query[place : place + len(entity.text)]
-            edit = Edit(place, place + len(old), old, new.lower() if old.islower() else new, self.name)
-            yield Change([edit], entity.span.start, entity.text, new)
+            olds = [(place, item.query[place.start : place.end]) for place in places]
+            edits = [Edit(*place, old, new.lower() if old.islower() else new, self.name) for place, old in olds]
+            yield Change(edits, entity.span.start, entity.text, new)
+
+
+def _named(item: Item, entity: Entity) -> list[Span]:
+    """Where the query holds a name of the passage, as whole words."""
+    name = rf"(?<!\w){re.escape(entity.text.lower())}(?!\w)"
+    return [Span(*m.span()) for m in re.finditer(name, item.question.low)]

@@ -13,11 +13,16 @@ from foils.make.edits import Edit, Span, apply, like
 from foils.make.item import Item, Made, Operator, Reasons, Refused
 from foils.make.lexicon import words
 from foils.make.view import Text
-from foils.make.words import article, stem
+from foils.make.words import BE, article, opposites, stem
 
 MENTIONS = 3
 # What a claim says, a longer passage says more than once, in other words.
 SENTENCES = 3
+# Between *was* and its participle; an article stands before one that qualifies a noun: *the melted snow*.
+BETWEEN = frozenset(["not", "never", "always", "often", "also", "still", "already", "just", "once"])
+PREPOSED = {stem(verb): word for verb, word in (("sell", "to"), ("sold", "to"), ("lend", "to"), ("lent", "to"),
+                                                ("buy", "from"), ("bought", "from"), ("borrow", "from"))}  # fmt: skip
+BEFORE_PARTICIPLE = BE | {"has", "have", "had", "having", "get", "gets", "got", "a", "an", "the"}
 
 
 class Hit(NamedTuple):
@@ -88,6 +93,7 @@ class Flip(Operator):
             new = self.opposite(item, word.low) if place is not None else None
             if place is None or new is None:
                 continue
+            new = inflected(item.text, number, new)
             if any(a.holds(word.span) for a in item.answers):
                 hits.append(Hit(number, new, "answer"))
             elif place >= 0 and aligned(item, number, place):
@@ -148,6 +154,7 @@ def aligned(item: Item, number: int, place: int) -> bool:
 def exchange(text: Text, number: int, new: str, rule: str) -> list[Edit]:
     """The edits that put another word in a word's place, ``a`` or ``an`` before it corrected."""
     word = text.words[number]
+    new = inflected(text, number, new)
     edits = [Edit(word.start, word.end, word.text, like(new, word.text), rule)]
     if number and text.words[number - 1].low in ("a", "an"):
         before = text.words[number - 1]
@@ -155,6 +162,15 @@ def exchange(text: Text, number: int, new: str, rule: str) -> list[Edit]:
         if right != before.low and text.raw[before.end : word.start].isspace():
             edits.insert(0, Edit(before.start, before.end, before.text, like(right, before.text), rule))
     return edits
+
+
+def inflected(text: Text, number: int, new: str) -> str:
+    """*Was allowed* to *was forbidden*, *it allowed* to *it forbade*: a past form stands for the participle, too."""
+    found = (opposites(name).get(text.words[number].low) for name in ("antonyms", "affixal"))
+    participle = next((o.participle for o in found if o is not None and o.word == new), new)
+    lows = [w.low for w in text.words[max(0, number - 3) : number]]
+    before = next((low for low in reversed(lows) if not low.endswith("ly") and low not in BETWEEN), "")
+    return participle if before in BEFORE_PARTICIPLE or before.endswith(("n't", "n’t")) else new
 
 
 def tied(text: Text, number: int) -> bool:
@@ -190,8 +206,14 @@ def fixed(text: Text, number: int) -> bool:
     """The word is part of a fixed phrase, or tied to its neighbour by a hyphen."""
     word = text.words[number]
     # "How old" asks for a degree: "how young" would ask for the same one.
-    if number and text.words[number - 1].low == "how":
+    before = text.words[number - 1].low if number else ""
+    if before == "how" or (word.low in ("near", "far") and before != "the"):
         return True
+    # "Sold to Ann" cannot become "bought to Ann".
+    if (joined := PREPOSED.get(stem(word.low))) is not None:
+        rest = text.low[word.end : text.sentence(word.start).end]
+        if re.search(rf"\b{joined}\b", rest):
+            return True
     around = text.raw[max(0, word.start - 2) : word.start].strip()[-1:] + text.raw[word.end : word.end + 2].strip()[:1]
     if set(around) & set("-‐/–"):
         return True

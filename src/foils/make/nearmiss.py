@@ -10,7 +10,7 @@ from typing import ClassVar
 from foils.make import beside, gate
 from foils.make.edits import Edit, Span, apply, like
 from foils.make.item import ANY, Found, Item, Kind, Made, Operator, Reasons, Refused
-from foils.make.values import ORDINALS, Quantity, number_word, spelled, units
+from foils.make.values import ORDINALS, Quantity, number_word, single, spelled, units
 from foils.make.words import stem
 
 MENTIONS = 4
@@ -49,7 +49,7 @@ class Number(Operator):
             if let is None:
                 continue
             new = fresh(item, group[0], f"{self.name}{self.seed}")
-            if new is None:
+            if new is None or any(single(item.passage, q) for q in group):
                 reasons.add("no new value", group[0].text)
                 continue
             edits = [e for q in group for e in renumber(item.passage, q, new, self.name)]
@@ -312,6 +312,11 @@ def elsewhere(item: Item, group: tuple[Quantity, ...]) -> bool:
     if any(q.value != first.value for q in group):
         return True
     again = [q for g in group for q in aside(item, g)]
+    # "By 2 °C (3.6 °F)": a difference is converted otherwise than a temperature, and the brackets would stay.
+    kept = [bracket for g in group if (bracket := _bracket(item, g)) is not None and not aside(item, g)]
+    alike = [q.span for q in item.numbers if q.unit and first.unit and q.unit.dimension == first.unit.dimension]
+    if any(bracket.holds(span) for bracket in kept for span in alike):
+        return True
     for other in item.numbers:
         if other not in group and other not in again and (other.value == first.value or _nearly(first, other)):
             return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from itertools import takewhile
 from typing import NamedTuple
 
 from foils.make import beside, gate
@@ -306,15 +307,22 @@ def removal(text: Text, sentence: Span) -> list[Edit] | str:
     verb = after[0]
     if aux.lower() not in ("do", "does", "did"):
         return _drop(raw, match, aux, negator)
-    if not raw[match.end() : verb.start].isspace() or verb.low in ("so", "the", "a", "that", "this"):
+    if not raw[match.end() : verb.start].isspace() or not _base(verb.low):
         return "no verb after"
-    shape = affirmative(verb.low, aux.lower())
+    shape = like(affirmative(verb.low, aux.lower()), aux)
     return [Edit(match.start(), verb.end, raw[match.start() : verb.end], shape, "remove-not")]
+
+
+def _base(word: str) -> bool:
+    """A verb behind *do not*, rather than an adverb or a pronoun before it: *did not immediately respond*."""
+    if word in words("function", "base"):
+        return True
+    return not (word.endswith("ly") or word in stop() or word in words("function", "adverb"))
 
 
 NO = re.compile(
     r"\b(?:has|have|had|having|shows?|showed|with|found|there (?:is|are|was|were))(?P<no>\s+no)\s+"
-    r"(?!longer|more|less|fewer|one|doubt|later|matter|such|other|idea|way)(?P<next>[a-z]+)(?P<noun>\s+[a-z]+)?",
+    r"(?!longer|more|less|fewer|one|doubt|later|matter|such|other|idea|way)(?P<noun>[a-z]+(?:\s+[a-z]+){0,2})",
     re.IGNORECASE,
 )
 
@@ -324,13 +332,17 @@ def _without_no(raw: str, sentence: Span) -> list[Edit] | str:
     match = NO.search(raw, sentence.start, sentence.end)
     if match is None:
         return "negator"
-    following = [w.strip().lower() for w in (match["next"], match["noun"] or "")]
-    if {w.low for w in Text(raw[match.end() : sentence.end]).words} & words("polarity", "npi"):
+    if {w.low for w in Text(raw[match.start("noun") : sentence.end]).words} & words("polarity", "npi"):
         return "polarity item"
-    mass = words("function", "mass")
-    plural = any(w.endswith("s") and not w.endswith("ss") for w in following)
-    bare = plural or bool(mass.intersection(following))
-    new = "" if bare else f" {article(following[0])}"
+    # The adjectives and the noun: what stands before the next word without a meaning of its own.
+    following = list(takewhile(lambda w: w not in stop(), match["noun"].lower().split()))
+    if not following:
+        return "negator"
+    # "No serious harm", "no bus" hold no plurals; "no water supply" is counted, "no water left" is not.
+    plural = any(re.search(r"[^siu]s$", w) for w in following)
+    noun = [w for w in following if not w.endswith(("ing", "ed", "left"))][-1:]
+    bare = plural or not words("function", "mass").isdisjoint(noun)
+    new = "" if bare else f" {article(match['noun'].split()[0])}"
     return [Edit(*match.span("no"), match["no"], new, "remove-not")]
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 from foils.make import beside, gate, numbered, opposed
-from foils.make.dates import MONTHS, Date, Year
+from foils.make.dates import MONTHS, Date, Year, may_become
 from foils.make.dosupport import supported
 from foils.make.edits import Edit, Span, apply, like
 from foils.make.flip import aligned, exchange, fixed, named, tied
@@ -20,7 +20,7 @@ from foils.make.negation import insertion, removal
 from foils.make.polarity import quantifiers
 from foils.make.sets import akin, another, group_of, members, replaced
 from foils.make.temporal import LATEST
-from foils.make.values import ORDINALS, Quantity
+from foils.make.values import ORDINALS, Quantity, single
 from foils.make.words import opposites, stem
 
 ABOUT = 0.25
@@ -116,11 +116,14 @@ class QueryNumber(Premise):
             elif (new := self._new(item, number)) is None:
                 yield Refused("no new value", number.text)
             else:
-                edits = renumber(item.query, number, new, self.name)
+                again = (q for q in item.asked_numbers if q is number or q.same(number))
+                edits = [e for q in again for e in renumber(item.query, q, new, self.name)]
                 yield Change(edits, places[0], number.text, edits[-1].new)
 
     def _new(self, item: Item, number: Quantity) -> float | None:
         """A value that the passage holds in no form: *the third season*, *Season III*."""
+        if single(item.query, number):
+            return None
         return fresh(item, number, f"{self.name}{self.seed}", lambda value: numbered.held(item, number, value))
 
 
@@ -168,9 +171,11 @@ class QueryDate(Premise):
         edges = [y for p in item.years if p.link == "range" for d in range(1, 6) for y in (p.first - d, p.last + d)]
         start = item.draw(f"{self.name}{self.seed}", len(near))
         for new in (*near[start:], *near[:start], *edges):
-            held = any(y.holds(new) for y in item.years) or str(new) in item.passage
+            # "In the 1980s" may hold for 1984, too.
+            held = any(y.holds(new) for y in item.years) or str(new) in item.passage or f"{new // 10}0" in item.passage
             short = f"{new % 100:02d}" in item.passage
-            if not held and not short and new != year.value and new <= max(LATEST, year.value):
+            known = may_become(item.asked_dates, year.value, new)
+            if known and not held and not short and new != year.value and new <= max(LATEST, year.value):
                 return new
         return None
 
@@ -180,12 +185,14 @@ class QueryDate(Premise):
         free = [m for m in MONTHS if m.lower()[:3] not in item.text.low and m.lower() not in item.question.low]
         if not said:
             return Refused("not aligned", name)
-        if not free or date.day > 28:
+        # "From 3 May to 9 May" moves as a whole.
+        months = [d for d in item.asked_dates if d.number == date.number]
+        if not free or any(d.day > 28 for d in months):
             return Refused("no new value", name)
-        old = item.query[date.month.start : date.month.end]
         new = free[item.draw(f"{self.name}{self.seed}", len(free))]
-        edit = Edit(*date.month, old, new.lower() if old.islower() else like(new, old), self.name)
-        return Change([edit], said[0].span.start, name, new)
+        olds = [(d.month, item.query[d.month.start : d.month.end]) for d in months]
+        edits = [Edit(*at, old, new.lower() if old.islower() else like(new, old), self.name) for at, old in olds]
+        return Change(edits, said[0].span.start, name, new)
 
 
 @dataclass(frozen=True)
@@ -354,6 +361,8 @@ class QueryOrdinal(Premise):
             digits = {f"{n + 1}{s}" for n, o in enumerate(ORDINALS) if o in free for s in ("st", "nd", "rd", "th")}
             if not said or opposites("antonyms").get(following):
                 yield Refused("not aligned", word.low)
+            elif sum(w.low == word.low for w in question.words) > 1:
+                yield Refused("two of a set", word.low)
             elif not free or digits & there:
                 yield Refused("no new value", word.low)
             else:

@@ -13,6 +13,7 @@ from foils.judges.cases import cut, short_hash
 from foils.judges.replies import Unreadable, read_object
 from foils.make import wording
 from foils.make.verify import folded
+from foils.make.view import UNSPACED, stands
 from foils.models.questions import Answer, Client, Estimate, Question
 from foils.protocols import Engine
 
@@ -96,9 +97,11 @@ def _read(answer: Answer, passage: str) -> str | None:
         return None
     if said is None or said == "":
         return ""
-    if not isinstance(said, str) or f" {folded(said)} " not in f" {folded(passage)} ":
+    if not isinstance(said, str) or not (words := folded(said)):
         return None
-    return said.strip()
+    known = folded(passage)
+    there = f" {words} " in f" {known} " or (UNSPACED.search(words) is not None and stands(words, known))
+    return said.strip() if there else None
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ from foils.make.view import Text
 
 # Members that are everyday words or names as well: only with a capital inside a sentence are they members.
 
+# "In the Netherlands" cannot become "in the Russia"; of most sets all members take *the*, or none.
+WITH_THE = frozenset(["netherlands", "philippines", "french open", "australian open"])
 LOCATED = frozenset(["us states", "big cities", "countries", "continents"])
 
 
@@ -101,11 +103,13 @@ def _inside_name(text: Text, span: Span) -> bool:
 
 
 def another(item: Item, member: Member, salt: str) -> str | None:
-    """Another member of the set, in neither text, nor its adjective there."""
+    """Another member of the set, in neither text, nor its adjective there; with *the* only for one with *the*."""
     group = _sets()[member.word][1]
     there = item.text.low + " " + item.question.low
     free = [m for m in group if m.lower() != member.word and m.lower() not in there and not akin(m.lower(), there)]
-    return free[item.draw(salt, len(free))] if free else None
+    start = item.draw(salt, len(free))
+    fit = (m for m in (*free[start:], *free[:start]) if (m.lower() in WITH_THE) == (member.word in WITH_THE))
+    return next(fit, None)
 
 
 @cache
@@ -138,7 +142,7 @@ def replaced(text: Text, found: list[Member], new: str, rule: str) -> list[Edit]
             old = text.raw[member.span.start : member.span.end]
             edits.append(Edit(*member.span, old, written(new, old), rule))
             continue
-        for edit in exchange(text, number, new.lower(), rule):
+        for edit in exchange(text, number, new, rule):
             own = edit.start == member.span.start
             edits.append(Edit(edit.start, edit.end, edit.old, written(new, edit.old), rule) if own else edit)
     return edits

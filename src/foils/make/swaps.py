@@ -17,6 +17,11 @@ from foils.make.words import BE, article, forms, stem
 THINGS = frozenset({"NN", "NNS"})
 VERBS = frozenset({"VBZ", "VBD", "VBP", "VBG", "VBN"})
 FINITE = frozenset({"VBZ", "VBD", "VBP"})
+DETERMINERS = frozenset({"DT", "PDT", "PRP$", "WP$", "CD", "POS"})
+# What belongs to the thing before it would belong to another one after it has moved.
+HANGING = frozenset(
+    ["of", "with", "and", "or", "who", "whom", "whose", "which", "that", "from", "for", "called", "named"]
+)
 
 
 class Phrase(NamedTuple):
@@ -220,8 +225,8 @@ def _passive(found: Tagged, one: Phrase, two: Phrase) -> tuple[tuple[Edit, ...],
     participle = lemminflect.getInflection(lemmas[0], tag="VBN") if lemmas else ()
     if not participle or lemmas[0] in ("be", "have", "become", "remain", "seem"):
         return None
-    heads = [_articles(text, p) for p in (one, two)]
-    if any(h is None for h in heads):
+    heads = [_articles(found, p) for p in (one, two)]
+    if any(h is None for h in heads) or not _alone(found, one.first - len(_given(heads[0])), two.last):
         return None
     be = ("were" if two.many else "was") if found.tag(between[0]) == "VBD" else ("are" if two.many else "is")
     told = [text.raw[text.words[p.first].start : text.words[p.last].end].lower() for p in (one, two)]
@@ -238,12 +243,33 @@ def _given(head: str | None) -> list[str]:
     return [head] if head else []
 
 
-def _articles(text: Text, phrase: Phrase) -> str | None:
+def _articles(found: Tagged, phrase: Phrase) -> str | None:
     """The article before a thing, an empty text without one; None: another word that determines it."""
-    before: Word | None = text.words[phrase.first - 1] if phrase.first else None
-    if before is None or text.raw[before.end : text.words[phrase.first].start] != " ":
+    text = found.text
+    if phrase.first == found.offset:
         return ""
-    return before.low if before.low in ("a", "an", "the") else ""
+    before: Word = text.words[phrase.first - 1]
+    if text.raw[before.end : text.words[phrase.first].start] != " ":
+        return ""
+    if before.low in ("a", "an", "the"):
+        return before.low
+    return None if found.tag(phrase.first - 1) in DETERMINERS else ""
+
+
+def _alone(found: Tagged, first: int, last: int) -> bool:
+    """Nothing hangs on the two but what the verb says: no *mother of the king*, no *sister of the bishop*.
+
+    Args:
+        found: the sentence.
+        first: number of the first word of the one, its article counted.
+        last: number of the last word of the other.
+    """
+    if first > found.offset and found.text.raw[found.text.words[first - 1].end : found.text.words[first].start] != ", ":
+        return False
+    following = last + 1
+    if following >= found.offset + len(found.tags):
+        return True
+    return found.text.words[following].low not in HANGING
 
 
 def _with(head: str | None, noun: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from foils.make import gate
-from foils.make.dates import FIRST, LAST, LENGTHS, MONTHS, Date, Year
+from foils.make.dates import FIRST, LAST, LENGTHS, MONTHS, Date, Year, may_become
 from foils.make.edits import Edit, Span, apply, like
 from foils.make.flip import Flip
 from foils.make.item import ANY, Item, Kind, Made, Operator, Reasons, Refused
@@ -107,7 +107,8 @@ class YearShift(Operator):
             return "bound"
         if len(group) > MENTIONS or item.passage.count(str(group[0].value)) > len(group):
             return "value elsewhere"
-        short = re.search(rf"['’]{group[0].value % 100:02d}(?!\d)", item.passage)
+        value = group[0].value
+        short = re.search(rf"['’]{value % 100:02d}(?!\d)|\b{value // 10}0['’]?s\b", item.passage)
         return "value elsewhere" if short else None if gate.share(item, place) >= gate.NEAR else "not aligned"
 
     def _edits(self, item: Item, group: Sequence[Year]) -> list[Edit] | None:
@@ -136,6 +137,8 @@ class YearShift(Operator):
             direction = {"since": 1, "until": -1}.get(group[0].link, 0)
             news = {y.value + shift for y in group}
             if direction * shift < 0 or news & taken:
+                continue
+            if not all(may_become(item.dates, y.value, y.value + shift) for y in group):
                 continue
             # No edited year may lie in the future, nor the end of a range.
             ends = [*news, *(y.last + shift for y in group if y.link in ("", "range"))]
@@ -227,7 +230,7 @@ class MonthShift(Operator):
         if problem := gate.unsound(item, group[0].span.start):
             return problem
         written = len(re.findall(rf"\b{name}\b", item.text.low))
-        short = name[:3] in item.text.vocabulary and name != "may"
+        short = not item.text.vocabulary.isdisjoint({name[:3], name[:4]} - {name})
         if len(group) > MENTIONS or written > len(group) or short:
             return "value elsewhere"
         return None if gate.share(item, group[0].span.start) >= gate.NEAR else "not aligned"

@@ -152,6 +152,9 @@ def _equal(quantity: Quantity, symbol: str, old: str) -> str | None:
     other = units()[symbol]
     if quantity.unit is None or quantity.base is None:
         return None
+    # "5 °C warmer" is not "41 °F warmer": whether a temperature or a difference is meant cannot be told.
+    if quantity.unit.offset != other.offset:
+        return None
     value = (quantity.base - other.offset) / other.factor
     if abs(value - round(value)) > 1e-9 * max(1.0, abs(value)) or not 1 <= round(value) < 1e7:
         return None

@@ -14,14 +14,18 @@ from typing import Any, NamedTuple
 from foils.errors import RecipeError
 from foils.make import gate
 from foils.make.asking import FORMS, Form, asked, stretch
+from foils.make.beside import WHOLE
+from foils.make.dates import LENGTHS, dates, may_become, years
 from foils.make.dosupport import supported
 from foils.make.edits import Edit, Span, apply
 from foils.make.flip import exchange, tied
 from foils.make.item import Check, Kind, Written
 from foils.make.lexicon import mapping, words
 from foils.make.negation import clause, insertion, removal
-from foils.make.polarity import quantifiers
+from foils.make.polarity import Quantifier, quantifiers
 from foils.make.swaps import swaps
+from foils.make.temporal import LATEST
+from foils.make.values import AFTER_BOUND, BOUND, PERCENT
 from foils.make.view import Text, Word
 from foils.make.words import BE, opposites, stem
 
@@ -31,7 +35,7 @@ SHORT = {
     "should": "shouldn't", "must": "mustn't",
 }  # fmt: skip
 LACKING = {"has": "lacks", "have": "lack", "had": "lacked", "lacks": "has", "lack": "have", "lacked": "had"}
-NUMBER = re.compile(r"(?<![\w.,$£€%/-])(\d{1,3}(?:,\d{3})+|\d{1,4})(?![\w%/-]|[.,]\d)")
+NUMBER = re.compile(r"(?<![\w.,$£€%/:'’–−—-])(\d{1,3}(?:,\d{3})+|\d{1,4})(?![\w%/:-]|[.,]\d|\s?[–−—-]\s?\d|['’]s\b)")
 AGAIN = 0.5
 ADJECTIVAL = frozenset(
     ["a", "an", "the", "any", "some", "no", "very", "highly", "still", "remained", "became", "seems"]
@@ -292,7 +296,7 @@ def _opposites(text: Text, sentence: Span) -> Iterator[Turn]:
             there = sum(stem(w.low) == stem(word.low) for w in text.words) > 1
             if there or tied(text, number) or (negated and operator != "quantifier") or _held(text, against):
                 continue
-            if operator == "affixal" and _verb(text, number):
+            if (operator == "affixal" and _verb(text, number)) or (new == "no" and Quantifier().fits(text, number)):
                 continue
             edits = tuple(exchange(text, number, new, operator))
             yield Turn(operator, edits, (), edits)
@@ -321,17 +325,37 @@ def _exchanges(word: str) -> Iterator[tuple[str, str]]:
 def _numbers(text: Text, sentence: Span, lot: int) -> Iterator[Turn]:
     """A number that stands once: a year becomes another one nearby, any other a larger or smaller one."""
     for match in NUMBER.finditer(text.raw, sentence.start, sentence.end):
-        old, value = match[1], int(match[1].replace(",", ""))
-        before = text.words[text.index(match.start()) - 1].low if text.index(match.start()) else ""
-        if text.raw.count(old) > 1 or before in words("turning", "bound") or value < 2:
+        span, old, value = Span(*match.span()), match[1], int(match[1].replace(",", ""))
+        before = text.words[text.index(span.start) - 1].low if text.index(span.start) else ""
+        if text.raw.count(old) > 1 or before in words("turning", "bound") or value < 2 or _bounded(text, span):
             continue
-        year = 1000 <= value <= 2100 and "," not in old
+        year = any(y.span == span for y in years(text))
         shift = 1 + lot % 9 if year else max(1, round(value * (0.2 + (lot % 7) / 10)))
-        new = value - shift if lot % 2 and value > shift else value + shift
-        told = f"{new:,}" if "," in old else str(new)
-        if told not in text.raw and len(told) == len(old):
-            edits = (Edit(match.start(1), match.end(1), old, told, "number"),)
-            yield Turn("number", edits, (), edits)
+        both = (value - shift, value + shift) if lot % 2 and value > shift else (value + shift, value - shift)
+        for new in both:
+            told = f"{new:,}" if "," in old else str(new)
+            if told not in text.raw and len(told) == len(old) and _possible(text, span, value, new, year):
+                edits = (Edit(*span, old, told, "number"),)
+                yield Turn("number", edits, (), edits)
+                break
+
+
+def _bounded(text: Text, span: Span) -> bool:
+    """Another number would not contradict it: *500 or more*, *since 1990*, *between 1880 and 1890*."""
+    if any(y.span == span and y.link for y in years(text)):
+        return True
+    before = BOUND.search(text.raw, max(0, span.start - 24), span.start)
+    return before is not None or AFTER_BOUND.match(text.raw[span.end : span.end + 24]) is not None
+
+
+def _possible(text: Text, span: Span, old: int, new: int, year: bool) -> bool:
+    """The month has such a day, the year is not to come, no more than all are counted."""
+    known = dates(text)
+    if year:
+        return new <= max(LATEST, old) and may_become(known, old, new)
+    if any(d.span.holds(span) and not 1 <= new <= LENGTHS[d.number] for d in known):
+        return False
+    return new <= WHOLE or PERCENT.match(text.raw, span.end) is None
 
 
 def _overlap(turn: Turn) -> bool:

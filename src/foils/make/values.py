@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
-from foils.make.dates import PEOPLE, dates
+from foils.make.dates import counts, dates
 from foils.make.edits import Span
 from foils.make.lexicon import table, words
 from foils.make.view import Text
@@ -98,6 +98,7 @@ AFTER_BOUND = re.compile(
     re.IGNORECASE,
 )
 ABOUT_ENDS = frozenset(["about", "around", "approximately", "roughly", "some", "circa", "ca", "estimated"])
+MINUS = frozenset("-–−—")
 PARTING = frozenset(".;:!?,()")
 ABOUT = re.compile(r"\b(?:about|around|approximately|roughly|some|circa|ca\.?|estimated|~|≈)\s*$", re.IGNORECASE)
 
@@ -211,6 +212,10 @@ def _quantity(text: Text, match: re.Match[str]) -> Quantity | None:
     written = match[0]
     value = _value(written)
     before, currency = _before(raw, span.start)
+    # A number below zero has no other bound, unit or word than the same number above it: it stays as it is.
+    dashed = written[0].isdecimal() and raw[max(0, span.start - 1) : span.start] in MINUS
+    if dashed or before in ("minus", "negative"):
+        return None
     after = SCALE.match(raw, span.end)
     scale = SCALES[after[1].lower()] if after else 1.0
     end = after.end() if after else span.end
@@ -281,8 +286,7 @@ def _is_year(written: str, raw: str, end: int, before: str, measured: bool) -> b
     after = FOLLOWING.match(raw, end)
     if after is None:
         return True
-    counted = bool(re.search(r"[^siu]s$", after[1])) and before not in ("in", "since", "during", "the", "of")
-    return not counted and after[1] not in PEOPLE
+    return not counts(after[1], before)
 
 
 def spelled(value: float, like: Quantity) -> str:
@@ -294,6 +298,17 @@ def spelled(value: float, like: Quantity) -> str:
     decimals = len(like.text.partition(".")[2])
     grouped = "," in like.text or (number >= 10_000 and "," in like.text)
     return f"{number:,.{decimals}f}" if grouped else f"{number:.{decimals}f}"
+
+
+def single(raw: str, quantity: Quantity) -> bool:
+    """The word behind a *1* is in the singular, so that with any other number it would be wrong: *1 mile*."""
+    if quantity.text != "1" or quantity.scale != 1 or quantity.sign == "%" or quantity.label:
+        return False
+    if quantity.unit is not None and quantity.unit_span is not None:
+        return raw[quantity.unit_span.start : quantity.unit_span.end] in quantity.unit.one and (
+            raw[quantity.span.end : quantity.span.end + 1] != "-"
+        )
+    return re.match(r"\s[a-z]{2}", raw[quantity.span.end : quantity.span.end + 3]) is not None
 
 
 def number_word(value: float) -> str | None:

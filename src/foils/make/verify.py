@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol, runtime_checkable
@@ -15,7 +14,7 @@ from foils.collection import Collection
 from foils.errors import DataError
 from foils.make.edits import Span, apply, inverse, moved
 from foils.make.item import Check, Item, Made
-from foils.make.view import Text
+from foils.make.view import UNSPACED, Text, stands
 from foils.pairs import Pairs
 from foils.protocols import Engine, Judge, Scorer
 
@@ -116,7 +115,7 @@ class Structure:
         typed = (made.kind in WEAK and "symmetric" not in made.gate) or made.whole
         by_answer = made.side == "document" and typed and made.gate.get("route") == "answer"
         wanted = (item.answer or "").strip().lower()
-        if by_answer and wanted and re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", made.text.lower()):
+        if by_answer and stands(wanted, made.text.lower()):
             return Check(self.level, False, "structure", f"{item.answer!r} is still in the passage")
         return Check(self.level, True, "structure", ", ".join(f"{k}: {v}" for k, v in made.gate.items()))
 
@@ -288,9 +287,14 @@ class Reading:
         if item.answer is None:
             # Of a text that rests on no edit nothing is known but this: whatever answers might be right.
             return Check(self.level, False if made.whole else None, self.reader.name, said)
-        one, two = set(folded(said).split()), set(folded(item.answer).split())
+        one, two = _pieces(said), _pieces(item.answer)
         overlap = 2 * len(one & two) / max(1, len(one) + len(two))
         return Check(self.level, overlap < 0.5, self.reader.name, said)
+
+
+def _pieces(text: str) -> set[str]:
+    """Words; characters where words are not parted by spaces."""
+    return {piece for word in folded(text).split() for piece in (word if UNSPACED.search(word) else (word,))}
 
 
 @dataclass(frozen=True)

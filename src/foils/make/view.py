@@ -23,7 +23,8 @@ END = re.compile(
     r"|(?<=\n)\s*|(?<=[。！？]))"
 )
 SHORT = re.compile(
-    r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|No|Nos|vs|etc|approx|Fig|Figs|al|Jr|Sr|Inc|Ltd|Co|Corp|Vol|cf|ca|Gen)"
+    r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|No|Nos|vs|etc|approx|Fig|Figs|al|Jr|Sr|Inc|Ltd|Co|Corp|Vol|cf|ca|Gen|Jan|Feb|Mar"
+    r"|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|Lt|Col|Capt|Maj|Sgt|Adm|Rev|Hon|Gov|Sen|Rep|Pres|Mt|Ft|Dept|Univ|pp?)"
     r"|\b[A-Z]|\b[a-z]\.[a-z]|\b[A-Z]\.[A-Z])\.$"
 )
 LONGEST_SHORT = len("approx.")
@@ -31,6 +32,20 @@ MARKUP = re.compile(r"</?[a-zA-Z!][^>]{0,200}>|&[a-z]{2,6};|[{}|\\]|\t|==|::|->|
 QUESTION = re.compile(r"\?\s*[\"'”’)]*\s*$")
 SIGN = re.compile(r"[^\w\s]")
 LONGEST = 20_000
+# Scripts in which a word does not end at a space: Thai, Lao, Myanmar, Khmer, kana, Han; in Hangul endings hang on it.
+UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+
+
+def stands(wanted: str, text: str) -> bool:
+    """A word or phrase stands in a text: at the boundaries of words, or anywhere where those are not written.
+
+    >>> stands("ann", "by ann lee"), stands("ann", "by anna"), stands("巴黎", "法国的首都巴黎很大")
+    (True, False, True)
+    """
+    if not wanted:
+        return False
+    left, right = ("" if UNSPACED.match(c) else edge for c, edge in ((wanted[0], r"(?<!\w)"), (wanted[-1], r"(?!\w)")))
+    return re.search(left + re.escape(wanted) + right, text) is not None
 
 
 class Word(NamedTuple):

@@ -9,6 +9,13 @@ from typing import NamedTuple
 
 from foils.make.lexicon import mapping, table, words
 
+# Vowels that are spoken as *you* or *wun*, and an *h* that is not spoken: "a unit", "an unidentified", "an honest".
+AS_CONSONANT = re.compile(
+    r"uni(?!m|n|de|r|ss|oni[sz]ed)|unanim|us(?:[eu]|ing|a[gb])|ur[aeiou]|ut[aeio]|uga|uk|ubiq|ufo|e[uw]|one(?!r|i)|once\b"
+)
+SILENT = re.compile(r"hon(?:est|ou?r)|hour|heir")
+# Of initials that are spelt out the name of the first letter counts: "an NBA team".
+NAMED_WITH_VOWEL = frozenset("AEFHILMNORSX")
 BE = frozenset(["be", "is", "are", "was", "were", "been", "being", "am", "'s", "'re"])
 
 
@@ -128,8 +135,14 @@ def synonyms() -> dict[str, str]:
 
 
 def article(word: str) -> str:
-    """``a`` or ``an`` before a word, by its first letter and a few exceptions."""
+    """``a`` or ``an`` before a word, by its first letter and a few exceptions.
+
+    >>> [article(w) for w in ("unit", "unimportant", "usual", "unusual", "honest", "Honduran", "NBA")]
+    ['a', 'an', 'a', 'an', 'an', 'a', 'an']
+    """
     low = word.lower()
-    if re.match(r"(hon|hour|heir)", low):
+    if len(word) > 1 and word.isupper():
+        return "an" if word[0] in NAMED_WITH_VOWEL else "a"
+    if SILENT.match(low):
         return "an"
-    return "a" if re.match(r"(uni([^n]|$)|use|eu|one|ufo)", low) or low[:1] not in "aeiou" else "an"
+    return "a" if AS_CONSONANT.match(low) or low[:1] not in tuple("aeiou") else "an"

@@ -19,7 +19,7 @@ from foils.make.edits import Edit, Span, apply
 from foils.make.item import ANY, UNLOCKS, Found, Item, Kind, Made, Refused, Side, Twin, Written
 from foils.make.lexicon import words
 from foils.make.verify import copied, folded
-from foils.make.view import LONGEST, Text
+from foils.make.view import LONGEST, Text, stands
 from foils.models.questions import NOT_ASKED, Answer, Question, count_tokens
 
 SHORTEST = 20
@@ -173,11 +173,11 @@ def known_answer(item: Item) -> Span | None:
 
 
 def answers(item: Item, text: str) -> bool:
-    """The known answer stands in a text, at word boundaries; a number also in another notation."""
+    """The known answer stands in a text, at word boundaries if there are any; a number also in another notation."""
     wanted = " ".join((item.answer or "").lower().split())
     if not wanted:
         return False
-    if re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", " ".join(text.lower().split())):
+    if stands(wanted, " ".join(text.lower().split())):
         return True
     return bool(NUMBER.fullmatch(wanted)) and wanted.replace(",", "") in numbers(text)
 

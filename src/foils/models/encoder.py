@@ -67,7 +67,7 @@ class SentenceEncoder:
         if any(n is not None and n < 1 for n in (self.batch_tokens, self.max_length)):
             raise RecipeError("batch_tokens and max_length of an encoder must be at least 1")
         check_model(self.model, "an encoder")
-        kind = self._settings().get("model_type", "SentenceTransformer")
+        kind = self._settings().get("model_type") or _plain_kind(self.model)
         if kind != "SentenceTransformer":
             raise DataError(f"{self.model!r} is a {kind}, not a model with one dense vector per text")
         if self.max_length is not None and is_static(self.model):
@@ -231,6 +231,13 @@ class SentenceEncoder:
         if fingerprint(self.model) != self._state.fingerprint:
             raise DataError(f"the files of {self.model!r} changed while they were read; run again when they are whole")
         return model.eval()
+
+
+def _plain_kind(model: str) -> str:
+    """What a model is that does not say so: cross-encoders were long saved without settings of their own."""
+    heads = (read_json(model, "config.json") or {}).get("architectures") or [""]
+    bare = read_json(model, "modules.json") is None
+    return "CrossEncoder" if bare and str(heads[0]).endswith("ForSequenceClassification") else "SentenceTransformer"
 
 
 @dataclass

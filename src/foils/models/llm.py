@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SECRET = 8  # characters: a shorter key ("none", "EMPTY") is no secret, and its letters stand in every text
+LENGTHS = ("max_tokens", "max_completion_tokens")
 OURS = ("messages", "model", "stream", "n", "logprobs", "top_logprobs")
 
 Usable = Callable[[Answer], bool]
@@ -59,7 +60,8 @@ class Pace:
 
     Retried are lost connections, timeouts and the statuses 408, 409, 429 and 5xx; a ``Retry-After`` of the server
     holds back all requests. Waits grow as in "full jitter" (Brooker, AWS Architecture Blog 2015): the n-th is uniform
-    in [0, ``backoff`` 2^n], 30 s at most. Fails (gives up) when ten questions in a row stay without an answer.
+    in [0, ``backoff`` 2^n], 30 s at most. Fails (gives up) when ten questions in a row stay without an answer, or when
+    the first ten are refused.
 
     Args:
         concurrency: requests at a time.
@@ -143,9 +145,15 @@ class Chat:
             raise RecipeError(f"{budget}: prices and limits cannot be negative")
         if budget.money is not None and (budget.price_in is None or budget.price_out is None):
             raise RecipeError(f"chat-budget: money={budget.money:g} needs price_in and price_out, per million tokens")
+        extra = self._extra
+        if budget.money is not None and "max_tokens" in extra and not any(extra.get(k) for k in LENGTHS):
+            raise RecipeError(
+                f"chat-budget: money={budget.money:g} needs a longest answer, which extra={decoding.extra!r} takes "
+                "away; put max_completion_tokens into it"
+            )
         if decoding.temperature < 0 or (decoding.max_tokens is not None and decoding.max_tokens < 1):
             raise RecipeError(f"{decoding}: temperature from 0, max_tokens from 1")
-        _ = self._extra, self._key()
+        self._key()
 
     def facts(self) -> dict[str, str]:
         """Model, address, and what was spent."""
@@ -252,6 +260,7 @@ class Chat:
         if question.logprobs:
             body |= {"logprobs": True, "top_logprobs": question.logprobs}
         body = {k: v for k, v in (body | self._extra).items() if v is not None}
+        longest = max((body[k] for k in LENGTHS if isinstance(body.get(k), int)), default=longest)
         plain = json.dumps([question.prompt, body], sort_keys=True).encode()
         key = hashlib.blake2b(plain, digest_size=20).hexdigest()
         return Job(body, tuple(text for _, text in question.messages), longest, key, question.prompt)

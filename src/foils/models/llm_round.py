@@ -33,7 +33,7 @@ class Round:
         self.stop = threading.Event()
         sender.gate.wait = self.stop.wait
         self.found: dict[str, Answer] = {}
-        self.failed = self.unread = 0
+        self.failed = self.refused = self.unread = 0
         self.readable = False
 
     def run(self, jobs: Sequence[Job], workers: int) -> dict[str, Answer]:
@@ -82,6 +82,12 @@ class Round:
             raise JudgeError(
                 f"{self.sender.url} left {self.failed} questions in a row without an answer, the last one: "
                 f"{answer.error}; what is answered is kept, the same command goes on"
+            )
+        self.refused += answer.finish == "refused"
+        if self.refused >= FAILURES_IN_A_ROW and not any(a.arrived for a in self.found.values()):
+            raise JudgeError(
+                f"{self.sender.url} takes none of the first {self.refused} questions, the last one: {answer.error}; "
+                "another model, or other decoding (max_tokens, extra) may help"
             )
         if answer.arrived and not self.readable:
             self.readable = self.usable(answer)

@@ -24,6 +24,7 @@ RETRIED = frozenset({408, 409, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524,
 LONGEST_BACKOFF = 30.0
 LONGEST_PAUSE = 600.0
 LARGEST_REPLY = 16 * 1024**2
+BROKEN = ("error", "abort")  # finish reasons of OpenRouter and vLLM where no answer came to its end
 WORST_BYTES_PER_TOKEN = 1.0  # the tokenisers in use have a token for every byte, and none for less
 
 Wait = Callable[[float], bool]
@@ -243,6 +244,8 @@ class Sender:
         if status in (401, 403):
             where = f"in {self.key_env}" if self.key_env else "(none was sent: key_env is empty)"
             return Trouble(f"{self.url} refuses the key {where} (HTTP {status})", again=False, fatal=True)
+        if status == 402:
+            return Trouble(f"the account at {self.url} is out of credit (HTTP 402: {said})", again=False, fatal=True)
         if status == 404:
             why = f"{self.url} knows no such model or address (HTTP 404: {said})"
             return Trouble(why, again=False, fatal=True)
@@ -279,6 +282,8 @@ def read_reply(text: str, job: Job) -> Answer:
         tokens = usage.get("prompt_tokens"), usage.get("completion_tokens")
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
         raise Trouble(f"the server's answer is no chat completion: {_message(text)}", paid=True) from None
+    if finish in BROKEN:
+        raise Trouble(f"the server broke its answer off (finish_reason {finish!r})", paid=True)
     if isinstance(content, list):
         content = "".join(str(p.get("text") or "") for p in content if isinstance(p, dict))
     # Half a surrogate pair is legal in JSON, but no text that could be stored.

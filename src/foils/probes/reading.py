@@ -95,7 +95,7 @@ def _probes(row: Row, name: str, place: Place) -> list[Probe]:
     if None in columns:
         raise DataError(f"{place}: found the columns {', '.join(map(str, row)) or '(none)'}; a probe has {FORMS}")
     query, right, wrong = (_text(row, str(c), place) for c in columns)
-    mutual = bool(row.get("mutual")) or "caption2" in row or str(row.get("source") or "").startswith("SugarCrepe")
+    mutual = _true(row.get("mutual")) or "caption2" in row or str(row.get("source") or "").startswith("SugarCrepe")
     twin, other_query = _maybe(row, "twin", place), _maybe(row, "wrong_query", place)
     return [Probe(name, given, pair, kind, query, right, wrong, twin, other_query, mutual)]
 
@@ -105,6 +105,11 @@ def _text(row: Row, column: str, place: Place) -> str:
     if not isinstance(value, str):
         raise DataError(f"{place}: {column} is {type(value).__name__}, a text is needed")
     return value
+
+
+def _true(value: object) -> bool:
+    """A flag; in a CSV file it is a word."""
+    return bool(value) and str(value).strip().lower() not in ("false", "no", "0", "0.0", "nan")
 
 
 def _maybe(row: Row, column: str, place: Place) -> str | None:

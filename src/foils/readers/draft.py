@@ -11,10 +11,12 @@ import polars as pl
 
 from foils.collection import Collection, build
 from foils.errors import DataError
-from foils.readers.values import Hazards, Place, made_id, shown
+from foils.readers.values import Hazards, Place, as_series, made_id, shown
 
 LABELS = {"query_id": pl.String(), "doc_id": pl.String(), "grade": pl.Int32()}
 SENTINEL = -1.0
+OF_QUERY = frozenset({"id", "text"})
+OF_PAIR = frozenset({"query_id", "doc_id", "query", "doc", "position"})
 JUST_A_LIST = "lists with scores but without labels"
 
 
@@ -72,7 +74,7 @@ class Draft:
             )
         self.queries[name] = known if text is None else text
         for key, value in extra.items():
-            if value is None:
+            if value is None or value == {}:
                 continue
             column = self.query_extra.setdefault(key, {})
             if column.setdefault(name, value) != value:
@@ -83,7 +85,7 @@ class Draft:
         """Enter a document with its grade for a query (null: a negative brought along)."""
         doc = self._doc(item, place)
         for key, value in item.pair.items():
-            if value is not None:
+            if value is not None and value != {}:
                 self.pair_extra.setdefault(key, {})[len(self.pairs)] = value
         self.pairs.append((query, doc, grade))
 
@@ -103,8 +105,10 @@ class Draft:
         name = item.id if item.id is not None else self._made_id("d", body)
         known = self.docs.setdefault(name, (item.title, item.text))
         if known != (item.title, item.text):
+            title, text = known
+            here, before = (item.text, text) if item.text != text else (f"{item.title}: {text}", f"{title}: {text}")
             raise DataError(
-                f"{place}: the document id {name!r} stands for {shown(item.text)} here and for {shown(known[1])} "
+                f"{place}: the document id {name!r} stands for {shown(here)} here and for {shown(before)} "
                 "before; ids must be unique"
             )
         return name
@@ -142,7 +146,7 @@ class Draft:
         if self.lists and positives is None:
             self._choose_listed()
         labels = pl.DataFrame(self.pairs, schema=LABELS, orient="row")
-        given = self._given(labels)
+        given = self._given(labels, relevant_from)
         if positives is not None:
             labels = pl.concat([positives.select(*LABELS), labels.filter(pl.col("grade").is_null())])
         collection = build(
@@ -174,11 +178,12 @@ class Draft:
         policy = "the first is taken as the positive" if by_place else "the one with the highest score is the positive"
         self.hazards.count(JUST_A_LIST, policy, share, rows)
 
-    def _given(self, labels: pl.DataFrame) -> pl.DataFrame | None:
+    def _given(self, labels: pl.DataFrame, relevant_from: int) -> pl.DataFrame | None:
         if not self.pair_extra and not labels["grade"].has_nulls():
             return None
-        columns = [_column(key, values, labels.height, self.hazards) for key, values in self.pair_extra.items()]
-        negative = pl.col("grade").is_null() | (pl.col("grade") < 1)
+        names = _own_names(self.pair_extra, OF_PAIR)
+        columns = [_column(names[k], values, labels.height, self.hazards) for k, values in self.pair_extra.items()]
+        negative = pl.col("grade").is_null() | (pl.col("grade") < relevant_from)
         # A negative that stands in several rows of its query has one place, the first.
         first = (
             labels.with_row_index("row")
@@ -203,8 +208,9 @@ class Draft:
             {"id": names, "text": list(self.queries.values())}, schema=dict.fromkeys(("id", "text"), pl.String)
         )
         rows = {name: row for row, name in enumerate(names)}
+        own = _own_names(self.query_extra, OF_QUERY)
         extras = [
-            _column(key, {rows[n]: v for n, v in values.items()}, table.height, self.hazards)
+            _column(own[key], {rows[n]: v for n, v in values.items()}, table.height, self.hazards)
             for key, values in self.query_extra.items()
         ]
         texts = table["text"].drop_nulls()
@@ -227,16 +233,27 @@ def _union(own: pl.DataFrame, beside: pl.DataFrame | None) -> pl.DataFrame:
     return pl.concat([known, beside], how="diagonal_relaxed")
 
 
+def _own_names(keys: Iterable[str], taken: frozenset[str]) -> dict[str, str]:
+    """Columns of a file under names that the collection does not need: ``id`` becomes ``id_``."""
+    given, names = set(keys), {}
+    for key in given:
+        name = key
+        while name in taken or (name != key and name in given):
+            name += "_"
+        names[key] = name
+    return names
+
+
 def _column(name: str, values: Mapping[int, Any], height: int, hazards: Hazards) -> pl.Series:
     dense: list[Any] = [None] * height
     for row, value in values.items():
         dense[row] = value
-    try:
-        return pl.Series(name, dense, strict=True)
-    except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
-        hazards.count(f"column {name!r} with values of different types", "kept as JSON texts")
-        texts = [None if v is None else v if isinstance(v, str) else json.dumps(v, default=str) for v in dense]
-        return pl.Series(name, texts, dtype=pl.String)
+    column = as_series(name, dense)
+    if column is not None:
+        return column
+    hazards.count(f"column {name!r} with values of different types", "kept as JSON texts")
+    texts = [None if v is None else v if isinstance(v, str) else json.dumps(v, default=str) for v in dense]
+    return pl.Series(name, texts, dtype=pl.String)
 
 
 def _without_sentinels(columns: list[pl.Series], hazards: Hazards) -> list[pl.Series]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from foils.errors import DataError
-from foils.readers.sources import content, kind_of, rows, table
+from foils.readers.sources import content, enclosed, kind_of, rows, table
 from foils.readers.values import Hazards, Place, as_grade, as_id
 
 QUERY = ("query-id", "query_id", "qid", "query")
@@ -37,7 +37,7 @@ def read_labels(path: Path, hazards: Hazards) -> pl.DataFrame:
     separator = "\t" if "\t" in first else ","
     try:
         # Tab-separated ids may hold bare quotation marks.
-        quote = None if separator == "\t" else '"'
+        quote = '"' if separator == "," or enclosed(data) else None
         frame = pl.read_csv(data, separator=separator, infer_schema=False, quote_char=quote)
     except pl.exceptions.PolarsError as error:
         raise DataError(f"{path.name} cannot be read as labels: {str(error).splitlines()[0]}") from None
@@ -71,8 +71,8 @@ def _typed(frame: pl.DataFrame, name: str, hazards: Hazards, unit: str, start: i
     frame = frame.rename({c: c.strip().strip('"').lower() for c in frame.columns})
     query, doc, grade = _columns(frame.columns, name)
     labels = frame.select(
-        pl.col(query).cast(pl.String).str.strip_chars().str.strip_chars('"').alias("query_id"),
-        pl.col(doc).cast(pl.String).str.strip_chars().str.strip_chars('"').alias("doc_id"),
+        _ids(frame, query).alias("query_id"),
+        _ids(frame, doc).alias("doc_id"),
         (pl.lit(1) if grade is None else pl.col(grade)).alias("grade"),
     )
     filled = ~pl.all_horizontal(pl.all().is_null())
@@ -89,6 +89,15 @@ def _typed(frame: pl.DataFrame, name: str, hazards: Hazards, unit: str, start: i
     return labels.filter(pl.col("query_id").is_not_null()).select(
         "query_id", "doc_id", whole.cast(pl.Int32).alias("grade")
     )
+
+
+def _ids(frame: pl.DataFrame, name: str) -> pl.Expr:
+    """Ids as strings: 7, 7.0 and "7" are one id."""
+    if not frame.schema[name].is_float():
+        return pl.col(name).cast(pl.String).str.strip_chars()
+    found = pl.col(name).fill_nan(None)
+    whole = found.cast(pl.Int64, strict=False)
+    return pl.when(whole == found).then(whole.cast(pl.String)).otherwise(found.cast(pl.String))
 
 
 def _trec(data: bytes, name: str, hazards: Hazards) -> pl.DataFrame:

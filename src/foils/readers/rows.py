@@ -22,6 +22,10 @@ KNOWN = (
     "document_ids with scores), and folders with corpus, queries and qrels"
 )
 ITEM_LABEL = ("label", "judgment")
+STRAY = re.compile(
+    r"(hard_?)?neg(s|ative|atives)?(_?(text|doc|document|passage|sample|example|context|ctx|candidate)s?)?",
+    re.IGNORECASE,
+)
 
 
 def read_rows(rows: Iterable[tuple[Place, Row]], draft: Draft, relevant_from: int) -> None:
@@ -40,6 +44,7 @@ def read_rows(rows: Iterable[tuple[Place, Row]], draft: Draft, relevant_from: in
 
 
 def _row(row: Row, roles: Roles, draft: Draft, place: Place, relevant_from: int) -> None:
+    refuse_stray(row, roles, place)
     text, name, prompt = _query(row, roles, place)
     if text is not None and not text.strip():
         place.note("rows with an empty query", "left out")
@@ -49,13 +54,13 @@ def _row(row: Row, roles: Roles, draft: Draft, place: Place, relevant_from: int)
         sides = {"positive": items_of(row[roles.listed], roles.listed, place, ids=ids)}
     else:
         sides = {side: _side(row, roles, side, place) for side in ("positive", "negative")}
-    leftover = {key: row[key] for key in roles.extra}
+    leftover = {key: row[key] for key in (*roles.extra, *_of_row(row, roles))}
     for column in roles.aligned:
         if not _align(row[column.key], column, roles, sides, place):
             leftover[column.key] = row[column.key]
     _scores(row, roles, sides, place)
     if _flat(row, roles):
-        _refuse_plain_score(row, roles, place)
+        refuse_plain_score(row, roles, place)
         _to_pairs(leftover, sides, place)
         leftover = {}
     query = draft.query(text, name, {**leftover, **prompt}, place)
@@ -109,12 +114,13 @@ def _side(row: Row, roles: Roles, side: Side, place: Place) -> list[Item]:
     if id_key is None or value is None:
         return items
     single = isinstance(value, int) or (isinstance(value, str) and parse_list(value) is None and len(items) == 1)
-    names = [as_id(v, id_key, place) for v in ([value] if single else as_list(value, id_key, place))]
+    names = [value] if single else as_list(value, id_key, place)
     if not keys:
-        return [Item(None, name) for name in names]
+        return [Item(None, as_id(name, id_key, place)) for name in names]
     _same_length(len(names), len(items), id_key, side, place)
     for item, name in zip(items, names, strict=True):
-        item.id = name
+        # A text can do without an id, as made ones and padding do.
+        item.id = item.id if name in (None, "") else as_id(name, id_key, place)
     return items
 
 
@@ -155,7 +161,7 @@ def _scores(row: Row, roles: Roles, sides: Sides, place: Place) -> None:
         _same_length(len(values), len(everything), roles.scores, "document", place)
         for item, value in zip(everything, values, strict=True):
             item.pair["score"] = as_score(value, roles.scores, place)
-    if roles.margin and row[roles.margin] is not None:
+    if roles.margin and row[roles.margin] is not None and not _of_row(row, roles):
         value = row[roles.margin]
         parsed = parse_list(value) if isinstance(value, str) else value
         values = list(parsed) if isinstance(parsed, Sequence) else [value]
@@ -172,7 +178,35 @@ def _flat(row: Row, roles: Roles) -> bool:
     return bool(roles.positive) and all(row[c] is None or isinstance(row[c], str) for c in columns)
 
 
-def _refuse_plain_score(row: Row, roles: Roles, place: Place) -> None:
+def _of_row(row: Row, roles: Roles) -> tuple[str, ...]:
+    """A label or score beside lists of documents that is one number: it is none of theirs."""
+    key = roles.margin
+    if key is None or key.lower() == "margin" or not isinstance(row[key], int | float) or _flat(row, roles):
+        return ()
+    return (key,)
+
+
+def refuse_stray(row: Row, roles: Roles, place: Place) -> None:
+    """Refuse a row whose negatives stand in a column that is not known: they would be lost.
+
+    Raises:
+        DataError: names the column.
+    """
+    if roles.negative or roles.negative_id or roles.listed or roles.label:
+        return
+    for key in row:
+        value = row[key]
+        texts = [value] if isinstance(value, str) else value if isinstance(value, list) else []
+        if STRAY.fullmatch(key) and texts and all(isinstance(v, str | Mapping) for v in texts):
+            raise DataError(f"{place}: the column {key} is not known, and looks like negatives; call it negative")
+
+
+def refuse_plain_score(row: Row, roles: Roles, place: Place) -> None:
+    """Refuse a document of which a score is all that is known.
+
+    Raises:
+        DataError: with what would tell.
+    """
     if roles.vague and not roles.label and "score" in row:
         raise DataError(
             f"{place}: {roles.positive[0]} has a score but no label, so nothing tells whether it is a positive; "

@@ -8,7 +8,7 @@ import io
 import json
 import re
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -80,6 +80,15 @@ def json_lines(path: Path, hazards: Hazards) -> Iterator[tuple[Place, Any]]:
                     yield place, parse(line, place)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(f"{path.name} cannot be unpacked as gzip after line {number}: {error}") from None
+
+
+def by_line(data: bytes) -> bool:
+    """True for what is no JSON document as a whole, but a file of lines: of objects, or of whole arrays (ColBERT)."""
+    first, end, _ = data.strip().partition(b"\n")
+    if first[:1] == b"[":
+        with suppress(ValueError):
+            return bool(end) and isinstance(json.loads(first), list)
+    return bool(end) and first[:1] == b"{"
 
 
 def parse(data: bytes, place: Place) -> Any:
@@ -166,14 +175,29 @@ def _separated(path: Path, separator: str) -> pl.DataFrame:
     data = content(path)
     marks: tuple[str | None, ...] = ('"',)
     if separator == "\t":
-        enclose = MARKED.search(data) and quoted(io.StringIO(data.decode("utf-8", "replace"), newline=""))
-        marks = ('"', None) if enclose else (None,)
+        marks = ('"', None) if enclosed(data) else (None,)
     for quote in marks:
         try:
             return pl.read_csv(data, separator=separator, infer_schema=False, quote_char=quote)
         except pl.exceptions.PolarsError as error:
             problem = error
     raise _bad_line(path.name, data, separator, problem)
+
+
+def enclosed(data: bytes) -> bool:
+    """True where the quotation marks of a tab-separated table enclose fields."""
+    return bool(MARKED.search(data)) and quoted(io.StringIO(data.decode("utf-8", "replace"), newline=""))
+
+
+def check_header(names: Sequence[str], file: str) -> None:
+    """Refuse a table that has two columns of one name, of which one would be lost.
+
+    Raises:
+        DataError: names the first.
+    """
+    twice = next((name for at, name in enumerate(names) if name and name in names[:at]), None)
+    if twice is not None:
+        raise DataError(f"{file}: the header has {twice!r} twice; every column needs a name of its own")
 
 
 def quoted(lines: Iterable[str]) -> bool:

@@ -11,10 +11,11 @@ from typing import Any
 from foils.errors import DataError
 from foils.readers.roles import resolve
 from foils.readers.rows import KNOWN
-from foils.readers.sources import content, frame_rows, json_lines, kind_of, parse, table
+from foils.readers.sources import by_line, check_header, content, frame_rows, json_lines, kind_of, parse, table
 from foils.readers.values import Hazards, Place, shown
 
 Rows = Iterator[tuple[Place, dict[str, Any]]]
+TWICE = re.compile(r"_duplicated_\d+$")  # what polars adds to a name that the header has already
 IDS = re.compile(r"^\S+(,\S+)*$")
 SCORED = re.compile(r"^\S+ -?[\d.]+(e-?\d+)?(,\S+ -?[\d.]+(e-?\d+)?)*$", re.IGNORECASE)
 
@@ -34,7 +35,15 @@ def any_rows(path: Path, hazards: Hazards) -> Rows:
         return _document(path, hazards)
     if kind == "tsv":
         return _tabs(path, hazards)
-    return frame_rows(table(path), path.name, hazards)
+    return _table(path, hazards)
+
+
+def _table(path: Path, hazards: Hazards) -> Rows:
+    frame = table(path)
+    if kind_of(path) in ("csv", "tsv"):
+        plain = [TWICE.sub("", name) for name in frame.columns]
+        check_header([p if p in frame.columns else n for p, n in zip(plain, frame.columns, strict=True)], path.name)
+    yield from frame_rows(frame, path.name, hazards)
 
 
 def corpus_folders(path: Path) -> list[Path]:
@@ -90,7 +99,7 @@ def _document(path: Path, hazards: Hazards) -> Rows:
         json.loads(data)
     except ValueError:
         # Many tools call a file of lines .json.
-        if data.lstrip()[:1] == b"{" and b"\n" in data.strip():
+        if by_line(data):
             yield from _lines(path, hazards)
             return
     value = parse(data, Place(path.name, 1, hazards))
@@ -124,7 +133,7 @@ def _tabs(path: Path, hazards: Hazards) -> Rows:
     first = data[: data.find(b"\n") if b"\n" in data else None].decode("utf-8", "replace").rstrip("\r")
     fields = first.split("\t")
     if resolve(tuple(fields)) is not None:
-        yield from frame_rows(table(path), path.name, hazards)
+        yield from _table(path, hazards)
         return
     form = tabbed(fields)
     if form is None:

@@ -12,7 +12,7 @@ import polars as pl
 
 from foils.errors import DataError
 from foils.readers.sources import content, frame_rows, has_lone_surrogate, json_lines, kind_of, table
-from foils.readers.values import Hazards, Place, as_id, as_text, made_id, shown
+from foils.readers.values import WIDEST, Hazards, Place, as_id, as_series, as_text, made_id, shown
 
 What = Literal["documents", "queries"]
 
@@ -24,8 +24,6 @@ TEXT = {
     "documents": ("text", "contents", "content", "passage", "document", "body", "segment"),
     "queries": ("text", "query", "question", "contents", "query_text"),
 }
-
-WIDEST = 64
 
 
 def read_texts(paths: Sequence[Path], what: What, hazards: Hazards) -> pl.DataFrame:
@@ -131,13 +129,15 @@ def _named_from_rows(rows: list[dict[str, Any]]) -> pl.DataFrame:
     series = []
     for column in columns:
         values = [row.get(column) for row in rows]
-        try:
-            series.append(pl.Series(column, values, strict=True))
-        except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
+        if {} in values and all(v in (None, {}) for v in values):
+            continue  # says nothing, and cannot be written
+        found = as_series(column, values)
+        if found is None:
             texts = [
                 None if v is None else v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for v in values
             ]
-            series.append(pl.Series(column, texts, dtype=pl.String))
+            found = pl.Series(column, texts, dtype=pl.String)
+        series.append(found)
     return _named(pl.DataFrame(series), "id", "text")
 
 

@@ -7,14 +7,18 @@ import hashlib
 import json
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+
+import polars as pl
 
 from foils.collection import Finding
 from foils.errors import DataError
 
 EXAMPLES = 3
+WIDEST = 64
 
 
 @dataclass
@@ -79,6 +83,49 @@ def parse_list(text: str) -> list[Any] | None:
             if isinstance(found, list):
                 return found
     return None
+
+
+def as_series(name: str, values: Sequence[Any]) -> pl.Series | None:
+    """Values of any kind as a column, or None where no type holds them all as they are.
+
+    >>> as_series("m", [{"a": 1}, {"b": 2}]).to_list(), as_series("m", [1, "x"])
+    ([{'a': 1, 'b': None}, {'a': None, 'b': 2}], None)
+    """
+    nested = any(isinstance(v, Mapping | list) for v in values)
+    # The first is told by the first values, so that a key that begins late would be lost without a word.
+    for make in (_by_first, _by_all) if nested else (_by_first,):
+        with suppress(TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
+            column = make(values)
+            if not nested or (_writable(column.dtype) and all(map(_held, column.to_list(), values))):
+                return column.alias(name)
+    return None
+
+
+def _by_first(values: Sequence[Any]) -> pl.Series:
+    return pl.Series(values, strict=True)
+
+
+def _by_all(values: Sequence[Any]) -> pl.Series:
+    return pl.from_dicts([{"v": v} for v in values], infer_schema_length=None)["v"]
+
+
+def _writable(dtype: pl.DataType) -> bool:
+    """False for objects without keys, which no file can hold, and with very many, which are mappings."""
+    if isinstance(dtype, pl.List):
+        return _writable(dtype.inner)  # type: ignore[arg-type]
+    if isinstance(dtype, pl.Struct):
+        inner: list[Any] = [f.dtype for f in dtype.fields]
+        return 0 < len(inner) <= WIDEST and all(map(_writable, inner))
+    return True
+
+
+def _held(found: Any, value: Any) -> bool:
+    """Whether a column holds a value as it was; keys that it lacks may be null."""
+    if isinstance(value, Mapping):
+        return isinstance(found, Mapping) and all(k in found and _held(found[k], v) for k, v in value.items())
+    if isinstance(value, list):
+        return isinstance(found, list) and len(found) == len(value) and all(map(_held, found, value))
+    return bool(found == value) or (found != found and value != value)
 
 
 def as_id(value: object, key: str, place: Place) -> str:

@@ -35,7 +35,7 @@ REPAIRS = {
     "query-as-positive": "look where these labels come from: nothing is learned from a text that is its own answer",
     "reuse-hub": f"put the step reuse-cap around the sampler: {AGAIN}",
     "give-away": "add a source of another kind, for instance --encoder MODEL, so that negatives read like positives",
-    "give-away-words": "foils export RUN --to sentence-transformers -o FILE, and look at foils audit FILE",
+    "give-away-words": "foils export RUN --to st-triplet -o FILE.jsonl, and look at foils audit FILE.jsonl",
     "length-bias": "cut documents into passages of one length, or add a source that finds the other length",
     "source-bias": "mine among the documents that positives come from, or mix in another source",
 }

@@ -7,7 +7,7 @@ import secrets
 from collections import Counter
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from foils.errors import DataError, FoilsError
 from foils.review import exchange, pages
@@ -138,6 +138,9 @@ class Doors:
 
     def __init__(self, session: Session, person: str) -> None:
         self.session, self.person = session, person
+        # Cookies of one host know no ports: the page of another run, or of another --person, has its own.
+        whose = f"{session.folder.resolve()}\0{person}".encode("utf-8", "surrogateescape")
+        self.cookie = f"{PERSON}-{hashlib.sha256(whose).hexdigest()[:8]}"
         self.made = records(session.folder)
         self.dull = common(session.run.pairs.collection.corpus["text"].head(500))
         self._choices: tuple[Any, dict[str, list[str]]] | None = None
@@ -206,7 +209,7 @@ class Doors:
         answer = RedirectResponse(target, status_code=303)
         if request.url.path == "/person":
             name = _person(form.get("person", ""))
-            answer.set_cookie(PERSON, name, httponly=True, samesite="strict", path="/")
+            answer.set_cookie(self.cookie, name, httponly=True, samesite="strict", path="/")
         return answer
 
     def _act(self, request: Request, path: str, form: dict[str, str]) -> str:
@@ -220,8 +223,9 @@ class Doors:
             if form.get("answer") == "skip":
                 session.skip(int(row), by)
             else:
-                names = form.get("query", ""), form.get("doc", "")
-                session.decide(int(row), names, by, form.get("answer", ""), form.get("note", ""))
+                names = unquote(form.get("query", "")), unquote(form.get("doc", ""))
+                if not session.decide(int(row), names, by, form.get("answer", ""), form.get("note", "")):
+                    raise DataError("this pair is not in the run any more, so nothing was written down; go back")
         elif path == "/undo" and (undone := session.book.undo(by)) is not None:
             back = f"{back}&row={undone}" if back else f"row={undone}"
         elif path == "/select":
@@ -231,7 +235,7 @@ class Doors:
         return f"/?{back}" if back else "/"
 
     def _by(self, request: Request) -> str:
-        name = request.cookies.get(PERSON)
+        name = request.cookies.get(self.cookie)
         return by_name(self.person if name is None else name)
 
     def _state(self, by: str, wanted: Filter | None) -> pages.State:

@@ -227,6 +227,15 @@ class Book:
         rows[found[~(texts == frame["texts"].gather(found)).fill_null(value=False).to_numpy()]] = -1
         return rows
 
+    def row_of(self, query_id: str, doc_id: str) -> int:
+        """The row of a pair; -1 where the table has none."""
+        where = self.pairs.collection
+        query, doc = (
+            _numbers(ids, pl.Series([wanted]))
+            for ids, wanted in ((where.queries["id"], query_id), (where.corpus["id"], doc_id))
+        )
+        return int(self.rows_of(query, doc)[0])
+
     def rows_of(self, query: NDArray[Any], doc: NDArray[Any]) -> NDArray[np.int64]:
         """The row of each pair of row numbers of the collection, -1 where the table has none."""
         code = np.maximum(query, 0).astype(np.uint64) << np.uint64(32) | np.maximum(doc, 0).astype(np.uint64)

@@ -172,6 +172,8 @@ def _hashed(table: pl.DataFrame, pairs: Pairs) -> pl.DataFrame:
 
 def _from_argilla(record: dict[str, Any], where: str) -> list[dict[str, Any]]:
     metadata = record.get("metadata") or {}
+    if not isinstance(metadata, dict):
+        raise DataError(f"{where} is no record of Argilla 2: metadata={metadata!r:.80} is no JSON object")
     pair = {name: metadata.get(name) for name in ("query_id", "doc_id", "texts")}
     if not pair["query_id"] or not pair["doc_id"]:
         raise DataError(f"{where} lacks query_id or doc_id in its metadata; export it with foils review --argilla")
@@ -204,6 +206,8 @@ def _checked(row: dict[str, Any], where: str) -> dict[str, Any]:
             continue
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= top:
             raise DataError(f"{where}: {name}={value!r}; a number from 0 to {top}, or null, is needed")
+        if name == "grade" and value != int(value):
+            raise DataError(f"{where}: grade={value!r}; a whole number from 0 to 3, or null, is needed")
     known = {name: row.get(name) for name in SCHEMA}
     human = row["by"] == "human" or row["by"].startswith("human:")
     family = known["family"] or ("human" if human else row["by"])

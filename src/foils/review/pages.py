@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from foils.report.markup import marked, matcher, table, text, words
 from foils.review.agreement import Agreement
@@ -128,15 +128,16 @@ def _card(state: State, shown: Item) -> str:
         for answer in ANSWERS
     )
     kind = f'<span class="chip">{text(shown.kind)}</span>' if shown.kind else ""
+    # Exactly: what is shown of an id has its hidden characters replaced, and browsers change line ends.
+    ids = (quote(i, safe="") for i in (shown.query_id, shown.doc_id))
+    named = "".join(f'<input type="hidden" name="{n}" value="{i}">' for n, i in zip(("query", "doc"), ids, strict=True))
     return (
         f'<main><h2 id="query" dir="auto">{query}</h2><div class="sides">'
         f'<section class="known" aria-label="Known positives">{left}</section>'
         f'<section class="candidate" aria-labelledby="candidate"><h3 id="candidate">Candidate {kind}</h3>'
         f'{candidate}<p class="sub legend">{legend}</p>{_ranks(shown)}</section></div></main>'
         '<form class="decide" method="post" action="/decide" aria-label="Your decision">'
-        f'<input type="hidden" name="row" value="{shown.row}">'
-        f'<input type="hidden" name="query" value="{text(shown.query_id)}">'
-        f'<input type="hidden" name="doc" value="{text(shown.doc_id)}">{back}'
+        f'<input type="hidden" name="row" value="{shown.row}">{named}{back}'
         '<p class="question">Does the candidate answer the query?</p>'
         f'<div class="buttons">{buttons}'
         '<button name="answer" value="skip" data-key="s" class="plain">Skip <kbd>S</kbd></button></div>'

@@ -134,9 +134,17 @@ class Session:
             return self._found[wanted]
 
     def decide(self, row: int, texts: tuple[str, str], by: str, answer: str, note: str = "") -> bool:
-        """Write a decision down, unless the page was made for another state of the run."""
+        """Write a decision down; false if the run does not hold the pair.
+
+        Args:
+            row: of the pair when the page was made; the run may have been selected again since, and numbered anew.
+            texts: the ids of query and document, which decide.
+            by: the person.
+            answer: one of the answers.
+            note: in the person's words.
+        """
         with self._lock:
-            if self.names(row) != texts:
+            if self.names(row) != texts and (row := self.book.row_of(*texts)) < 0:
                 return False
             self._skipped.get(by, {}).pop(row, None)
             self.book.decide(row, by, answer, note)

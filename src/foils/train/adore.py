@@ -45,10 +45,12 @@ class AdoreObjective(Objective):
         docs = torch.cat((found, own), 1)
         targets = torch.cat((there, own >= 0), 1).float()
         listed = scores.gather(1, docs.clamp(min=0)).masked_fill(docs < 0, -torch.inf)
-        gone = docs < 0
+        suspicions = []
         if self.settings.doubt != "keep":
-            doubtful = masks.likely(self.doubt.value(asked, docs), self.settings.threshold)
-            gone = gone | masks.blocked(targets, doubtful)
+            suspicions.append(masks.likely(self.doubt.value(asked, docs), self.settings.threshold))
+        if self.settings.margin is not None:
+            suspicions.append(masks.above_positive(listed, targets, self.settings.margin))
+        gone = (docs < 0) | masks.blocked(targets, *suspicions)
         costs = losses.adore(losses.remove(listed, gone), targets)
         self.seen += len(rows)
         return costs.mean()

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from foils.errors import DataError
+from foils.train.losses.rows import wide
 
 
 @dataclass
@@ -48,7 +49,8 @@ class OnlineClusters:
         Raises:
             DataError: it is time, but the batch has fewer rows than clusters.
         """
-        unit = functional.normalize(vectors.detach(), dim=-1)
+        # Half precision would swallow so small a move.
+        unit = functional.normalize(wide(vectors.detach()), dim=-1)
         if self.centroids is None:
             if (unit @ unit.T).mean() > self.start:
                 return False
@@ -60,8 +62,9 @@ class OnlineClusters:
             return True
         nearest = self._cosines(unit).argmax(-1)
         members = functional.one_hot(nearest, self.k).to(unit.dtype)
-        moved = self.rate * (members.T @ unit) + (1 - self.rate) * self.centroids
-        self.centroids = torch.where(members.any(0).unsqueeze(1), moved, self.centroids)
+        before = self.centroids.to(unit)
+        moved = self.rate * (members.T @ unit) + (1 - self.rate) * before
+        self.centroids = torch.where(members.any(0).unsqueeze(1), moved, before)
         return True
 
     def assign(self, vectors: Tensor) -> tuple[Tensor, Tensor]:
@@ -78,13 +81,14 @@ class OnlineClusters:
         """
         if self.centroids is None or self.k < 2:
             raise DataError("the second nearest centroid needs at least 2 centroids that have begun; see update()")
-        ranked = self._cosines(functional.normalize(vectors.detach(), dim=-1)).topk(2, -1).indices
-        return ranked[:, 0], functional.normalize(self.centroids[ranked[:, 1]], dim=-1)
+        ranked = self._cosines(functional.normalize(wide(vectors.detach()), dim=-1)).topk(2, -1).indices
+        second = self.centroids.to(ranked.device)[ranked[:, 1]]
+        return ranked[:, 0], functional.normalize(second, dim=-1).to(vectors)
 
     def _cosines(self, unit: Tensor) -> Tensor:
         if self.centroids is None:
             raise DataError("there are no centroids yet; see update()")
-        return unit @ functional.normalize(self.centroids, dim=-1).T
+        return unit @ functional.normalize(self.centroids.to(unit), dim=-1).T
 
     def _seeds(self, unit: Tensor, generator: torch.Generator | None) -> Tensor:
         device = torch.device("cpu") if generator is None else generator.device

@@ -33,11 +33,13 @@ class Candidates:
         starts: (Q + 1,) where each query's part begins.
         docs: (m,) documents that no rule has dropped, by best rank.
         p: (m,) probability of being relevant, NaN where nothing is known.
+        weights: (m,) of the run, 1 where it says nothing; null: all 1.
     """
 
     starts: Ints
     docs: Ints
     p: Floats
+    weights: Floats | None = None
 
     def of(self, query: int) -> slice:
         """A query's part."""
@@ -168,12 +170,16 @@ class Examples:
             getattr(self, name)[...] = values
 
     def put(self, row: int, docs: Ints) -> None:
-        """Give a row other mined negatives; proven ones stay where they are."""
+        """Give a row other mined negatives, with their weights in the run; proven ones stay where they are."""
         free = np.flatnonzero(~self.proven[row])
         docs = docs[~np.isin(docs, self.negatives[row][self.proven[row]])][: len(free)]
         self.negatives[row, free] = -1
         self.negatives[row, free[: len(docs)]] = docs
         self.weights[row, free] = 1.0
+        if self.candidates.weights is not None:
+            part = self.candidates.of(int(self.query[row]))
+            told = dict(zip(self.candidates.docs[part].tolist(), self.candidates.weights[part].tolist(), strict=True))
+            self.weights[row, free[: len(docs)]] = [told.get(doc, 1.0) for doc in docs.tolist()]
 
     def widened(self, negatives: int) -> Examples:
         """Room for so many negatives a row, for schedules that bring their own."""
@@ -298,8 +304,10 @@ def _candidates(pairs: Pairs) -> Candidates:
     )
     sizes = np.bincount(rows["query"].to_numpy(), minlength=pairs.collection.queries.height)
     p = rows[_probability(pairs)].cast(pl.Float32).fill_null(float("nan")).to_numpy()
+    weights = rows["weight"].cast(pl.Float32).fill_null(1.0).to_numpy()
     starts = np.concatenate(([0], np.cumsum(sizes)))
-    return Candidates(starts.astype(np.int64), rows["doc"].to_numpy().astype(np.int64), p)
+    docs = rows["doc"].to_numpy().astype(np.int64)
+    return Candidates(starts.astype(np.int64), docs, p, weights if (weights != 1).any() else None)
 
 
 def _pad(lists: list[Any], fill: float, width: int | None = None) -> NDArray[Any]:

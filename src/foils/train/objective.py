@@ -34,7 +34,7 @@ LOSSES: dict[str, Row] = {
     "dcl": losses.dcl,
     "hcl": losses.hcl,
     "ifm": losses.ifm,
-    "meow": lambda s, t, tau: losses.meow(s, t, torch.ones_like(s), tau),
+    "meow": lambda s, t, tau: losses.meow(s, t, (t <= 0).to(s), tau),
     "ngame": lambda s, t, _: losses.ngame(s, t),
     "hard-simple": lambda s, t, _: losses.hard_simple(s, t),
     "cacr": lambda s, t, _: losses.cacr(s, t),
@@ -48,7 +48,7 @@ TAUGHT: dict[str, Callable[[Tensor, Tensor, Tensor, float], Tensor]] = {
     "margin-mse": lambda s, t, teacher, _: losses.margin_mse(s, teacher, t),
     "distil-kl": lambda s, _, teacher, tau: losses.distil_kl(s, teacher, tau),
     "symmetric-kl": lambda s, _, teacher, tau: losses.symmetric_kl(s, teacher, tau),
-    "ar2": lambda s, t, teacher, _: losses.ar2(s, teacher, t),
+    "ar2": lambda s, t, teacher, tau: losses.ar2(s / tau, teacher, t),
 }
 # exp(score / T) of a negative is a term of their denominator, so a weight can multiply it.
 WEIGHED = ("info-nce", "soft-info-nce", "symmetric", "pair-logistic", "dcl", "hcl", "ifm", "meow")

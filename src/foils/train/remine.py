@@ -67,7 +67,9 @@ class Remine(Schedule):
         n = examples.negatives.shape[1]
         chosen = self._chosen(examples, query, queries, docs, n, step)
         for row, at in enumerate(row_of):
-            examples.put(row, chosen[at])
+            # A ranking that ends within the skipped ranks has nothing to give.
+            if len(chosen[at]):
+                examples.put(row, chosen[at])
         self._plan(queries[row_of])
         self.say(f"step {step}: {len(query):,} queries mined again among {len(docs):,} documents")
 
@@ -75,9 +77,10 @@ class Remine(Schedule):
         self, examples: Examples, query: NDArray[np.int64], queries: torch.Tensor, docs: torch.Tensor, n: int, step: int
     ) -> list[NDArray[np.int64]]:
         found = []
-        for start in range(0, len(query), 256):
-            part = query[start : start + 256]
-            scores = _similarity(self.objective, queries[start : start + 256], docs)
+        size = max(1, min(256, (1 << 25) // max(1, len(docs))))  # a quarter of a gigabyte for a number per pair
+        for start in range(0, len(query), size):
+            part = query[start : start + size]
+            scores = _similarity(self.objective, queries[start : start + size], docs)
             asked = torch.from_numpy(part).to(scores.device)
             ids = torch.arange(scores.shape[1], device=scores.device)
             known = self.objective.known.known(asked, ids)
@@ -106,13 +109,14 @@ class Remine(Schedule):
         """What the n largest are taken of: the score, or a Gumbel draw."""
         there = np.isfinite(scores)
         values = np.where(there, scores, 0.0).astype(np.float64)
-        if self.draw == "top":
+        if self.draw == "top" or not scores.size:
             return np.where(there, values, -np.inf)
         seed = step + (self.objective.settings.seed << 32)  # another for every step of every seed
         lots = hash_uniform(hashes[:, None], examples.collection.doc_hash[docs], seed)
         weight = np.zeros_like(values)
         if self.draw == "simans":
-            spread = np.maximum(values.std(axis=1, where=there, keepdims=True), 1e-9)
+            some = there | ~there.any(axis=1, keepdims=True)  # numpy warns of a spread of nothing
+            spread = np.maximum(values.std(axis=1, where=some, keepdims=True), 1e-9)
             away = (values - np.where(np.isfinite(low), low, values.max(axis=1, keepdims=True))) / spread
             weight = -0.5 * away**2
         return np.where(there, weight - np.log(-np.log(lots)), -np.inf)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
@@ -81,6 +82,11 @@ class Conan(Schedule):
     factor: float = 1.15
     cap: float = 0.8
     skip: int = 10
+
+    def check(self) -> None:
+        """Ranks and times that exist."""
+        if self.every < 1 or self.skip < 0 or not self.factor > 0:
+            raise RecipeError(f"{self.told()}: every >= 1, factor > 0 and skip >= 0 are needed")
 
     def bind(self, objective: Objective, steps: int, say: Callable[[str], None]) -> None:
         """Nothing is known of any row."""
@@ -247,9 +253,9 @@ def bad_pairs(
 class Hardness(Schedule):
     """Begins with easier negatives and ends with the selected ones: a curriculum.
 
-    A row's list is its selected negatives followed by deeper candidates of the run. At progress t in [0, 1] it gets the
-    n that begin at (1 - t) ``span`` n. Fails where the run holds few candidates: the lists are then too short to start
-    far from the end.
+    A row's list is its n selected negatives followed by deeper candidates of the run. At progress t in [0, 1] it gets
+    the n that begin at (1 - t) ``span`` n, with the weights that the run gave them. Fails where the run holds few
+    candidates: the lists are then too short to start far from the end.
 
     Args:
         every: steps between two moves.
@@ -271,30 +277,29 @@ class Hardness(Schedule):
         """Each row's list, hardest first."""
         super().bind(objective, steps, say)
         examples = objective.examples
-        self.lists = []
+        self.lists, self.sizes = [], []
         for row, query in enumerate(examples.query.tolist()):
             own = examples.negatives[row][(examples.negatives[row] >= 0) & ~examples.proven[row]]
             part = examples.candidates.docs[examples.candidates.of(query)]
             last = np.flatnonzero(np.isin(part, own)).max(initial=-1)
             self.lists.append(np.concatenate((own, part[last + 1 :])))
+            self.sizes.append(len(own))
 
     def begin(self) -> None:
         """The easiest."""
         self._move(0)
 
     def step(self, step: int) -> None:
-        """Move on."""
-        if step % self.every == 0:
+        """Move on; where ``until`` is reached even between two moves."""
+        if step % self.every == 0 or step == math.ceil(self.until * self.steps):
             self._move(step)
 
     def _move(self, step: int) -> None:
-        examples = self.objective.examples
-        n = examples.negatives.shape[1]
         left = max(0.0, 1 - step / max(1.0, self.until * self.steps))
-        for row, docs in enumerate(self.lists):
-            start = min(round(left * self.span * n), max(0, len(docs) - n))
-            if len(docs):
-                examples.put(row, docs[start : start + n])
+        for row, (docs, n) in enumerate(zip(self.lists, self.sizes, strict=True)):
+            start = min(round(left * self.span * n), len(docs) - n)
+            if n:
+                self.objective.examples.put(row, docs[start : start + n])
 
 
 @dataclass

@@ -13,6 +13,7 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from foils.errors import DataError
+from foils.train.losses.rows import wide
 
 Measure = Callable[[Tensor], Tensor]
 
@@ -222,12 +223,14 @@ def _direction(measure: Measure, at: Tensor) -> Tensor:
     with torch.enable_grad():
         point = at.detach().requires_grad_()
         (gradient,) = torch.autograd.grad(measure(point), point)
-    return functional.normalize(gradient, dim=-1)
+    # In float16 the least length that is divided by would be 0.
+    return functional.normalize(wide(gradient), dim=-1).to(at)
 
 
 def _drawn(places: Tensor, count: int, pool: Tensor, generator: Generator | None) -> Tensor:
     """(B, count, d) rows of the pool, drawn evenly with replacement from each row of places."""
-    draw = _uniform((len(places), count), pool, generator) * places.shape[1]
+    # Not in the pool's type: half precision has too few numbers to reach every place.
+    draw = _uniform((len(places), count), wide(places), generator) * places.shape[1]
     return pool[places.gather(1, draw.long().clamp(max=places.shape[1] - 1))]
 
 

@@ -215,11 +215,12 @@ def _distinct(pairs: Pairs, rows: pl.DataFrame, skipped: list[Finding]) -> pl.Da
 
 def _scored(pairs: Pairs, rows: pl.DataFrame, side: str, skipped: list[Finding]) -> pl.DataFrame:
     """Made texts came after the scoring: an export with scores goes on without those that have none."""
-    corpus, queries = pairs.collection.corpus, pairs.collection.queries
-    if f"{side}_score" not in rows.columns or "made" not in corpus.columns:
+    tables = ((pairs.collection.corpus, side), (pairs.collection.queries, "q"))
+    # A corpus or queries of the user's own may have a column of this name too.
+    made = [look_up(table["made"], column).is_not_null() for table, column in tables if "made" in table.columns]
+    if f"{side}_score" not in rows.columns or not made:
         return rows
-    made = look_up(corpus["made"], side).is_not_null() | look_up(queries["made"], "q").is_not_null()
-    kept = rows.filter(~made | pl.col(f"{side}_score").is_not_null())
+    kept = rows.filter(~pl.any_horizontal(made) | pl.col(f"{side}_score").is_not_null())
     what = {"neg": "made negatives", "pos": "made positives"}[side]
     note(skipped, f"{what} without a score", rows.height - kept.height, "left out; an export without scores has them")
     return kept

@@ -174,8 +174,11 @@ def pair_logistic(scores: Tensor, targets: Tensor, temperature: float = 1.0) -> 
     logits = wide(scores) / temperature
     positive, negative = split(logits, targets)
     filled = logits.masked_fill(~(positive | negative), 0.0)
-    costs = -functional.logsigmoid(filled.unsqueeze(2) - filled.unsqueeze(1))
-    return average(costs.flatten(1), (positive.unsqueeze(2) & negative.unsqueeze(1)).flatten(1))
+    # A line per positive: all pairs of candidates of a large batch would not fit into memory.
+    row, column = positive.nonzero(as_tuple=True)
+    costs = average(-functional.logsigmoid(filled[row, column].unsqueeze(1) - filled[row]), negative[row])
+    total = costs.new_zeros(len(logits)).index_add(0, row, costs)
+    return total / positive.sum(-1).clamp(min=1)
 
 
 def nonnegative(

@@ -78,9 +78,11 @@ def distil_kl(scores: Tensor, teacher: Tensor, temperature: float = 1.0, teacher
     check_temperature(temperature=temperature, teacher_temperature=teacher_temperature)
     check(scores, teacher=teacher)
     gone = torch.isneginf(scores) | torch.isneginf(teacher)
-    # Far below everything, yet finite: 0 times -inf is NaN.
-    low = -1e4 * max(temperature, teacher_temperature)
-    scores, teacher = (_floor(wide(x), gone, low) for x in (scores, teacher))
+    # The model's far below everything, yet finite: 0 times -inf is NaN. The teacher's -inf, for sentence-transformers
+    # warns of any other number that leaves no share.
+    scores, teacher = _floor(wide(scores), gone, -1e4 * temperature), _floor(wide(teacher), gone, -math.inf)
+    if scores.shape[1] < 2:
+        return scores.sum() * 0.0
     loss = DistillKLDivLoss(
         None,  # type: ignore[arg-type, unused-ignore]
         similarity_fct=_given,
@@ -227,7 +229,7 @@ def cusa(
     Fails when the teacher's temperature is high: nearly all mass then leaves the diagonal.
 
     Args:
-        scores: (B, B) cosines of queries and documents, positives on the diagonal.
+        scores: (B, B) cosines of queries and documents, positives on the diagonal; -inf here takes a candidate out.
         own: (B, B) query-query and (B, B) document-document cosines of the model.
         teachers: the same two of the teachers; without gradient.
         temperatures: of InfoNCE, of the model's softmax, of the teachers'.
@@ -239,10 +241,11 @@ def cusa(
     contrast, student, teacher = temperatures
     check_temperature(contrast=contrast, student=student, teacher=teacher)
     check(scores, own_queries=own[0], own_documents=own[1], teacher_queries=teachers[0], teacher_documents=teachers[1])
-    wanted = [log_softmax(wide(t).detach() / teacher) for t in teachers]
+    wanted = [wide(t).detach() / teacher for t in teachers]
     terms = [symmetric_info_nce(scores, torch.eye(len(scores), device=scores.device), contrast)]
     for given in ((scores, scores.T), own):
-        both = [divergence(w, torch.log_softmax(wide(g) / student, -1)) for w, g in zip(wanted, given, strict=True)]
+        sides = [(w, wide(g) / student) for w, g in zip(wanted, given, strict=True)]
+        both = [divergence(log_softmax(w, ~torch.isneginf(g)), log_softmax(g)) for w, g in sides]
         terms.append((both[0].mean() + both[1].mean()) / 2)
     return terms[0] + weights[0] * terms[1] + weights[1] * terms[2]
 

@@ -89,8 +89,8 @@ def ngame(scores: Tensor, targets: Tensor, margin: float = 0.3, top: int = 10, t
     """Hinge loss on the hardest negatives, weighted by softmax of their scores (NGAME).
 
     arXiv:2207.04452, released code: hinge(margin + s- - s+) on the ``top`` best negatives, weights softmax(s-/0.1) over
-    those with a loss above 0, no gradient through the weights [reconstruction: the last point]. Published margin 0.3,
-    top 10. With several positives each row takes the mean over them. Fails on scores that are not cosines.
+    those with a loss above 0. The released code lets gradients through the weights, here they are cut. Published margin
+    0.3, top 10. With several positives each row takes the mean over them. Fails on scores that are not cosines.
 
     Args:
         scores: (B, N) cosines.

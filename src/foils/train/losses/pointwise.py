@@ -150,11 +150,16 @@ def asl(
     logits = wide(logits).masked_fill(~(positive | negative), 0.0)
     p = torch.sigmoid(logits)
     shifted = (p - margin).clamp(min=0)
-    weight = torch.where(positive, (1 - p) ** focus[0], shifted ** focus[1])
+    weight = torch.where(positive, _doubt(logits) ** focus[0], shifted ** focus[1])
     # log(1 - p + m) written so that it keeps its digits for p near 1: 1 - p is sigmoid(-logit).
     away = torch.where(p > margin, (torch.sigmoid(-logits) + margin).clamp(min=1e-8).log(), torch.zeros_like(p))
     cost = -(weight if through else weight.detach()) * torch.where(positive, functional.logsigmoid(logits), away)
     return cost.masked_fill(~(positive | negative), 0.0)
+
+
+def _doubt(logits: Tensor) -> Tensor:
+    """1 - p, never 0: a root of it would have a gradient of NaN."""
+    return torch.sigmoid(-logits).clamp(min=torch.finfo(logits.dtype).tiny)
 
 
 def dice(logits: Tensor, targets: Tensor, alpha: float = 0.0, smooth: float = 1e-4, squared: bool = False) -> Tensor:
@@ -179,7 +184,7 @@ def dice(logits: Tensor, targets: Tensor, alpha: float = 0.0, smooth: float = 1e
     there = ~torch.isneginf(logits)
     logits = wide(logits).masked_fill(~there, 0.0)
     p = torch.sigmoid(logits)
-    f = ((1 - p) ** alpha * p).masked_fill(~there, 0.0)
+    f = (_doubt(logits) ** alpha * p).masked_fill(~there, 0.0)
     y = targets.to(f.dtype).masked_fill(~there, 0.0)
     below = f.square().sum() + y.square().sum() if squared else f.sum() + y.sum()
     return 1 - (2 * (f * y).sum() + smooth) / (below + smooth)

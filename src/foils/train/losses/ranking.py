@@ -15,9 +15,10 @@ def adore(scores: Tensor, targets: Tensor, cut: int | None = None, sigma: float 
     """LambdaLoss for reciprocal rank on the list that the query retrieves now (ADORE).
 
     arXiv:2104.08051, released code: sum over pairs of a positive i and a negative j of
-    |1/rank_i - 1/rank_j| log(1 + e^(-sigma (s_i - s_j))), over twice the number of pairs; ranks by score, 1/rank is 0
-    beyond ``cut``. Published cut 200 = the depth of the list, sigma 1. The released code weighs by list positions,
-    which are the ranks as long as no positive was appended. For weights of nDCG take sentence-transformers' LambdaLoss.
+    |1/rank_i - 1/rank_j| log(1 + e^(-sigma (s_i - s_j))), over twice the number of pairs (the released code sums each
+    from both sides, so its value is twice as large); ranks by score, 1/rank is 0 beyond ``cut``. Published cut 200 =
+    the depth of the list, sigma 1. The released code weighs by list positions, which are the ranks as long as no
+    positive was appended. For weights of nDCG take sentence-transformers' LambdaLoss.
     Fails on unlabelled positives at the top of the list: they have the largest weights.
 
     Args:

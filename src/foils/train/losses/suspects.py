@@ -180,6 +180,7 @@ def prototype_temperatures(distances: Tensor, clusters: Tensor, count: int, temp
     Returns:
         (count,).
     """
+    distances = wide(distances)
     sizes = torch.bincount(clusters, minlength=count).to(distances.dtype)
     total = torch.zeros(count, dtype=distances.dtype, device=distances.device).index_add(0, clusters, distances)
     spread = total / sizes.clamp(min=1) / torch.log(sizes + 5)
