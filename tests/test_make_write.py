@@ -142,7 +142,6 @@ def test_rules_ask_nobody(run):
         (reply("{broken"), "unreadable answer"),
         (reply("I'm sorry, I cannot help with that."), "unreadable answer"),
         (reply('{"passage": "I am sorry, I cannot write such things about towns.", "open": ""}'), "the model refused"),
-        (error(400, "content policy"), "no answer from the endpoint"),
     ],
     ids=str,
 )
@@ -152,6 +151,12 @@ def test_an_answer_that_is_no_answer_makes_nothing_and_is_counted(run, said, why
     assert done.taken == {}
     assert done.reasons["query-only"] == {why: 12}
     assert made_rows(done.run).height == 0
+
+
+def test_questions_that_the_endpoint_refuses_are_counted(run):
+    with serving(lambda request, nth: error(400, "content policy") if nth else reply("")) as server:
+        done = make_into(run, wish("query-only"), helpers=Helpers(chat(server)))
+    assert done.reasons["query-only"] == {"no text from the model": 1, "no answer from the endpoint": 11}
 
 
 @pytest.mark.parametrize("trouble", [error(429), error(500), Drop, Raw(b"<html>")], ids=str)

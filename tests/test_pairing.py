@@ -225,7 +225,6 @@ def test_titles_stand_on_a_line_of_their_own():
         (reply('{"edits": [{"old": "closed', "length"), "answer cut off"),
         (reply(None, "content_filter"), "no text from the model"),
         (reply("{broken"), "unreadable answer"),
-        (error(400, "content policy"), "no answer from the endpoint"),
     ],
     ids=str,
 )
@@ -234,6 +233,12 @@ def test_an_answer_that_is_no_answer_makes_nothing_and_is_counted(run, said, why
         done = pair_into(run, Sides(12, ("asked",)), Helpers(chat(server)))
     assert (done.pairs, done.reasons) == ((), {"asked": {why: 12}})
     assert counterparts.read(run.folder) == []
+
+
+def test_questions_that_the_endpoint_refuses_are_counted(run):
+    with serving(lambda request, nth: error(400, "content policy") if nth else reply(None, "content_filter")) as server:
+        done = pair_into(run, Sides(12, ("asked",)), Helpers(chat(server)))
+    assert done.reasons == {"asked": {"no text from the model": 1, "no answer from the endpoint": 11}}
 
 
 def test_an_endpoint_that_is_down_leaves_what_was_there(run):
