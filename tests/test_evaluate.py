@@ -189,6 +189,8 @@ def test_grades_are_whole_numbers():
         labels({"q": {"a": 0.9, "b": 1.0}})
     with pytest.raises(DataError, match="numbers are needed in grade"):
         labels(pl.DataFrame({"query_id": ["q"], "doc_id": ["a"], "grade": ["x"]}))
+    with pytest.raises(DataError, match="numbers are needed in grade"):
+        labels({"q": {"a": "1", "b": "x"}})
     assert labels({"q": {"a": float("nan"), "b": 2.0}}).rows() == [("q", "b", 2)]
 
 

@@ -187,6 +187,16 @@ def test_ten_refusals_at_first_stop_the_rest():
         assert len(chat(server, pace=replace(FAST, concurrency=1)).ask(numbered(30), Local())) == 30
 
 
+def test_what_a_model_never_takes_can_be_asked_again(tmp_path):
+    def script(request, nth):
+        return echo(request, nth) if request["messages"][-1]["content"] == "hello" else error(400, "too long")
+
+    with serving(script) as server:
+        chat(server).ask([question()], Local(cache=tmp_path))
+        answers = chat(server).ask(numbered(12), Local(cache=tmp_path))
+    assert {a.finish for a in answers} == {"refused"}
+
+
 def test_single_failures_do_not_stop_the_rest():
     bad = {3, 9, 20}
     script = lambda request, nth: (  # noqa: E731

@@ -196,3 +196,10 @@ def test_a_country_with_an_article_gives_way_to_one_with_an_article():
         made(Cohyponym(seed=s), "Where is Ostby?", "Ostby is in Spain now.", "Spain").edits[0].new for s in range(99)
     }
     assert not news & {"Netherlands", "Philippines"}
+
+
+def test_a_name_in_a_longer_one_with_a_hyphen_is_another():
+    passage = "Ann Lee built the mill of Ostby. It stands by the river."
+    pool = Pool.build([passage, "Mary Brook sold the boat."])
+    result = made(QueryEntity(), "Who paid Ann Lee and Ann Lee-Brown for the mill?", passage, pool=pool)
+    assert result.text == "Who paid Mary Brook and Ann Lee-Brown for the mill?"

@@ -165,6 +165,9 @@ def test_an_article_follows_the_new_word():
         ("The mine has no serious effect on the lake.", "The mine has a serious effect on the lake."),
         ("The bird has no known natural enemies there.", "The bird has known natural enemies there."),
         ("The mine has no water supply in winter.", "The mine has a water supply in winter."),
+        ("The team had no training in Ostby.", "The team had training in Ostby."),
+        ("The camp had no clothing left.", "The camp had clothing left."),
+        ("The mine has no training programme.", "The mine has a training programme."),
         ("The mine has no effect whatsoever.", "polarity item"),
     ],
 )

@@ -103,3 +103,15 @@ def test_a_month_moves_wherever_the_query_holds_it():
 def test_an_ordinal_that_stands_twice_stays():
     passage = "Ann won the second race and the second prize."
     assert reason(QueryOrdinal(), "who won the second race and the second prize", passage) == "two of a set"
+
+
+def test_a_number_that_the_query_converts_stays():
+    query = "which lake lies at 5,000 feet (1,524 metres) above the sea"
+    assert reason(QueryNumber(), query, "The lake lies at 5,000 feet above the sea.") == "no new value"
+
+
+def test_one_in_so_many_may_be_more():
+    passage = "It affects 1 in 30,000 to 50,000 people in Ostby."
+    result = made(QueryNumber(), passage, passage)
+    assert result.edits[0].old == "1"
+    assert reason(QueryNumber(), "who walked 1 mile in Ostby", "Ann walked 1 mile in Ostby.") == "no new value"

@@ -6,6 +6,7 @@ from foils.make.dates import years
 from foils.make.deletion import DeleteEvidence, OtherPeriod
 from foils.make.pool import Pool
 from foils.make.temporal import MonthShift, Order, YearShift
+from foils.make.values import quantities
 from foils.make.view import Text
 from test_make_nearmiss import made, reason
 
@@ -139,6 +140,14 @@ def test_decades_and_counts_are_no_years(text):
 
 def test_a_year_before_a_verb_or_behind_in_is_one():
     assert [y.value for y in years(Text("The World Cup 1998 was held there. In 1999 farmers left."))] == [1998, 1999]
+
+
+@pytest.mark.parametrize(
+    "text", ["It became a 1976 miniseries.", "In May 1976 elections were held.", "Its 1976 elections were fair."]
+)
+def test_a_year_before_a_plural_that_it_cannot_count_is_one(text):
+    assert [y.value for y in years(Text(text))] == [1976]
+    assert not quantities(Text(text))
 
 
 def test_a_decade_goes_on_telling_of_its_year():

@@ -201,6 +201,7 @@ def made_of(passage: str, operator: str) -> set[str]:
         "The hall of the old castle holds 500 or more people on a good day.",
         "The tower was built between 1880 and 1890 by the brothers of the abbey.",
         "The lowest temperature of the winter was −12 degrees in the old town.",
+        "The World Cup 1998 hosts won the last match of the summer in the capital.",
     ],
 )
 def test_numbers_that_another_one_would_not_contradict_stay(passage):

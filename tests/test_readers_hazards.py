@@ -70,6 +70,14 @@ def test_errors_name_file_and_line(tmp_path: Path, bad: object, message: str) ->
         read(lines(tmp_path, ROW, bad))
 
 
+def test_counts_and_flags_under_the_name_of_negatives_are_no_documents(tmp_path: Path) -> None:
+    file = tmp_path / "train.csv"
+    file.write_text("query,positive,negs,hard_neg\nq,p,3,true\n", encoding="utf-8")
+    given = read(file).given
+    assert given is not None
+    assert given.select("negs", "hard_neg").rows() == [("3", "true")]
+
+
 def test_one_id_for_two_texts_is_an_error(tmp_path: Path) -> None:
     rows = [{"query_id": "1", "query": q, "pos": ["p"], "pos_id": [i], "neg": []} for q, i in (("a", 7), ("b", 7))]
     with pytest.raises(DataError, match=r"line 2: the query id '1' stands for 'b' here and for 'a' before"):
@@ -216,6 +224,8 @@ def test_labels_in_jsonl_are_read_row_by_row(tmp_path: Path) -> None:
 def test_labels_with_quoted_ids(tmp_path: Path) -> None:
     file = lines(tmp_path, '"query-id","corpus-id","score"', '"q, 1","d1","2"', "q2,d2,0", name="a.csv")
     assert read_labels(file, Hazards()).rows() == [("q, 1", "d1", 2), ("q2", "d2", 0)]
+    file = lines(tmp_path, "query-id, corpus-id, score", '"q1", "d1", "2"', name="spaced.csv")
+    assert read_labels(file, Hazards()).rows() == [("q1", "d1", 2)]
 
 
 def test_bom_crlf_and_gzip(tmp_path: Path) -> None:

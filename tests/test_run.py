@@ -24,6 +24,7 @@ from foils.judges.cascade import Cascade
 from foils.judges.cross_encoder import CrossEncoder
 from foils.judges.replay import Replay
 from foils.judges.sheet import Sheet
+from foils.ledger import Ledger
 from foils.models.encoder import SentenceEncoder
 from foils.models.lsa import Lsa
 from foils.models.reranker import Reranker
@@ -167,6 +168,23 @@ def test_the_files_of_a_model_folder_are_part_of_a_run(tmp_path):
         (folder / weights).write_bytes(b"2")
         keys.append(_key(words(), recipe, "", None))
     assert keys[0] == keys[1] != keys[2] == keys[3] != keys[4]
+
+
+def test_a_part_without_a_model_reads_no_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    recipe = Recipe((Ask(judge=CrossEncoder(Reranker(""))),))
+    key = _key(words(), recipe, "", None)
+    (tmp_path / "pairs.parquet").write_text("what the run itself writes")
+    assert _key(words(), recipe, "", None) == key
+
+
+def test_a_run_keeps_only_its_last_state(tmp_path):
+    pairs, folder = mine(words(), recipes.naive).pairs, Folder(tmp_path / "run", "key")
+    folder.open()
+    for step in (1, 4):
+        folder.save(step, pairs, Ledger())
+    assert [p.name for p in (tmp_path / "run" / ".work").glob("*.parquet")] == ["4.parquet"]
+    assert folder.latest(pairs.collection)[0] == 4
 
 
 def test_what_was_made_goes_with_the_run_and_verdicts_stay(tmp_path):

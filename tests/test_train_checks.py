@@ -79,13 +79,22 @@ def test_overwriting_a_training_with_one_that_starts_from_it_keeps_it(run, model
     assert weights(tmp_path / "m").keys() == before.keys()
 
 
-@pytest.mark.parametrize(("device", "fine"), [(None, True), ("cpu", True), ("cuda:0", True), ("cuda:1", False)])
-def test_a_gpu_is_named_by_the_environment(device, fine):
-    if fine:
+@pytest.mark.parametrize("device", [None, "cpu", "cpu:0"])
+def test_a_device_that_is_there_is_taken(device):
+    checks.check_device(device)
+
+
+def test_a_gpu_is_named_by_the_environment():
+    with pytest.raises(RecipeError, match="CUDA_VISIBLE_DEVICES=1 and device=cuda"):
+        checks.check_device("cuda:1")
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda", "cuda:0"])
+def test_a_device_that_is_not_there_is_refused(device):
+    if device != "gpu" and torch.cuda.is_available():
+        pytest.skip("it is there")
+    with pytest.raises(RecipeError, match=f"device={device}: there is none that torch can use; it can use cpu"):
         checks.check_device(device)
-    else:
-        with pytest.raises(RecipeError, match="CUDA_VISIBLE_DEVICES=1 and device=cuda"):
-            checks.check_device(device)
 
 
 def test_without_evaluations_the_trained_weights_are_kept(run, models, tmp_path):

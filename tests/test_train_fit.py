@@ -12,7 +12,9 @@ import foils
 import tiny
 from foils import recipes
 from foils.errors import DataError, RecipeError
+from foils.judging import store
 from foils.models.lsa import Lsa
+from foils.promise import AUDIT, noted
 from foils.recipes import Plan
 from foils.run import Run
 from foils.train import fit, schedule
@@ -130,6 +132,24 @@ def test_the_same_command_on_a_finished_training_does_nothing(run, models, tmp_p
         fit.train(run, models["retriever"], tmp_path / "m", other, device="cpu")
     fit.train(run, models["retriever"], tmp_path / "m", other, device="cpu", overwrite=True)
     assert json.loads((tmp_path / "m" / "training.json").read_text())["facts"]["settings"]["seed"] == 1
+
+
+def test_an_audit_of_the_run_leaves_a_training_what_it_was(run, models, tmp_path):
+    foils.mine(run.pairs.collection, run.recipe, out=tmp_path / "run")
+    keys = []
+    for facts in (None, {"judge": "human", "rate": "0.1", "low": "0.0", "high": "0.2"}):
+        opened = Run.open(tmp_path / "run")
+        store(opened, noted(opened, AUDIT, facts) if facts else opened)
+        keys.append(fit._key(Run.open(tmp_path / "run"), models["retriever"], FAST, [], []))
+    assert keys[0] == keys[1]
+
+
+def test_another_ranker_is_another_training(run, models, tmp_path):
+    keys = []
+    for content in ("{}", "{ }"):
+        (tmp_path / "config.json").write_text(content)
+        keys.append(fit._key(run, models["retriever"], FAST, [named("ar2", {"ranker": str(tmp_path)})], []))
+    assert keys[0] != keys[1]
 
 
 def test_other_peoples_files_are_never_removed(run, models, tmp_path):

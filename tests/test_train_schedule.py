@@ -152,7 +152,7 @@ def test_hardness_keeps_the_weights_of_the_run():
     made, examples = ready(Hardness, columns={"weight": weight}, steps=10, every=1)
     assert examples.weights.tolist() == [[0.5, 0.25]] * 2
     made.begin()
-    assert examples.weights.tolist() == [[1, 1]] * 2, "what was not selected has no weight in the run"
+    assert examples.weights.tolist() == [[0.375, 0.375]] * 2, "what was not selected weighs as the selected do"
     made.step(10)
     assert examples.weights.tolist() == [[0.5, 0.25]] * 2
 

@@ -153,8 +153,9 @@ class Folder:
         write_parquet(pairs.frame, self.path / WORK / f"{step}.parquet")
         state = {"step": step, "soft": sorted(pairs.soft), "ledger": json.loads(ledger.to_json())}
         write_text(self.path / WORK / "state.json", json.dumps(state))
-        if step:
-            (self.path / WORK / f"{step - 1}.parquet").unlink(missing_ok=True)
+        for old in (self.path / WORK).glob("*.parquet"):
+            if old.stem != str(step):
+                old.unlink(missing_ok=True)
 
     def latest(self, collection: Collection) -> tuple[int, Pairs, Ledger] | None:
         """The state of a killed run: steps done, the table, the ledger so far."""
@@ -211,7 +212,7 @@ class Folder:
         """Read a complete run: the table, the recipe, the ledger.
 
         Raises:
-            DataError: no run, an unfinished run, or files that no longer belong to the manifest.
+            DataError: no run, an unfinished run, or files that are missing or cannot be read.
         """
         self.settle()
         if not (self.path / MANIFEST).is_file():

@@ -168,7 +168,8 @@ def _parts(part: object) -> Iterator[object]:
 def _reads(part: object) -> list[Path]:
     """The data files that a part of a recipe names, and the folder of its model."""
     own, model = [*getattr(part, "reads", ())], getattr(part, "model", None)
-    return [*own, Path(model)] if isinstance(model, str) and Path(model).is_dir() else own
+    # No name is no folder, but Path("") is the one that the process runs in.
+    return [*own, Path(model)] if isinstance(model, str) and model and Path(model).is_dir() else own
 
 
 def _content(path: Path) -> str:

@@ -99,4 +99,7 @@ def _frame(given: Run | Qrels, value: str, dtype: type[pl.DataType], what: str) 
         except pl.exceptions.PolarsError as error:
             raise DataError(f"{what}: {str(error).splitlines()[0]}; numbers are needed in {value}") from error
     rows = [(str(q), str(d), v) for q, found in given.items() for d, v in found.items()]
-    return pl.DataFrame(rows, schema=schema, orient="row", strict=False)
+    try:
+        return pl.DataFrame(rows, schema=schema, orient="row", strict=False)
+    except pl.exceptions.PolarsError as error:
+        raise DataError(f"{what}: {str(error).split(';')[0]}; numbers are needed in {value}") from error

@@ -41,7 +41,11 @@ LEFT = re.compile(
 MEASURED = re.compile(r"[\s-]+([a-zA-Z%°]+)")
 LAST_WORD = re.compile(r"([^\W\d_]+)\s+$")
 PLURAL = re.compile(r"[^siu]s$")
-DATING = frozenset(["in", "since", "during", "the", "of", "by", "from", "until", "till", "after", "before", "through"])
+# "A 1976 miniseries", "its 2007 elections", "the May 1998 elections".
+DATING = frozenset([
+    "in", "since", "during", "the", "of", "by", "from", "until", "till", "after", "before", "through",
+    "a", "an", "its", "his", "her", "their", *(m.lower() for m in MONTHS),
+])  # fmt: skip
 UNITLIKE = frozenset(
     [
         "m",

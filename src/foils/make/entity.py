@@ -201,6 +201,6 @@ class QueryEntity(Premise):
 
 
 def _named(item: Item, entity: Entity) -> list[Span]:
-    """Where the query holds a name of the passage, as whole words."""
-    name = rf"(?<!\w){re.escape(entity.text.lower())}(?!\w)"
+    """Where the query holds a name of the passage, as whole words: *Ann Lee*, not *Ann Lee-Brown*."""
+    name = rf"(?<![\w-]){re.escape(entity.text.lower())}(?!-?\w)"
     return [Span(*m.span()) for m in re.finditer(name, item.question.low)]

@@ -340,8 +340,9 @@ def _without_no(raw: str, sentence: Span) -> list[Edit] | str:
         return "negator"
     # "No serious harm", "no bus" hold no plurals; "no water supply" is counted, "no water left" is not.
     plural = any(re.search(r"[^siu]s$", w) for w in following)
-    noun = [w for w in following if not w.endswith(("ing", "ed", "left"))][-1:]
-    bare = plural or not words("function", "mass").isdisjoint(noun)
+    mass = words("function", "mass")
+    noun = [w for w in following if w in mass or not w.endswith(("ing", "ed", "left"))][-1:]
+    bare = plural or not mass.isdisjoint(noun)
     new = "" if bare else f" {article(match['noun'].split()[0])}"
     return [Edit(*match.span("no"), match["no"], new, "remove-not")]
 

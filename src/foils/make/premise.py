@@ -122,7 +122,9 @@ class QueryNumber(Premise):
 
     def _new(self, item: Item, number: Quantity) -> float | None:
         """A value that the passage holds in no form: *the third season*, *Season III*."""
-        if single(item.query, number):
+        # "5,000 feet (1,524 metres)": the conversion would have to follow.
+        converted = any(q.same(number) and (q.value, q.unit) != (number.value, number.unit) for q in item.asked_numbers)
+        if converted or single(item.query, number):
             return None
         return fresh(item, number, f"{self.name}{self.seed}", lambda value: numbered.held(item, number, value))
 

@@ -330,6 +330,9 @@ def _numbers(text: Text, sentence: Span, lot: int) -> Iterator[Turn]:
         if text.raw.count(old) > 1 or before in words("turning", "bound") or value < 2 or _bounded(text, span):
             continue
         year = any(y.span == span for y in years(text))
+        # "World Cup 1998 hosts": whether a year or a count is meant cannot be told.
+        if not year and 1800 <= value <= LATEST and "," not in old:
+            continue
         shift = 1 + lot % 9 if year else max(1, round(value * (0.2 + (lot % 7) / 10)))
         both = (value - shift, value + shift) if lot % 2 and value > shift else (value + shift, value - shift)
         for new in both:

@@ -99,6 +99,8 @@ AFTER_BOUND = re.compile(
 )
 ABOUT_ENDS = frozenset(["about", "around", "approximately", "roughly", "some", "circa", "ca", "estimated"])
 MINUS = frozenset("-–−—")
+# "1 in 5,000", "1 of them": no noun follows.
+ONE_THING = re.compile(r"\s(?!(?:in|of|out|per|to|and|or|at|on|for|from|by|with)\b)[a-z]{2}")
 PARTING = frozenset(".;:!?,()")
 ABOUT = re.compile(r"\b(?:about|around|approximately|roughly|some|circa|ca\.?|estimated|~|≈)\s*$", re.IGNORECASE)
 
@@ -308,7 +310,7 @@ def single(raw: str, quantity: Quantity) -> bool:
         return raw[quantity.unit_span.start : quantity.unit_span.end] in quantity.unit.one and (
             raw[quantity.span.end : quantity.span.end + 1] != "-"
         )
-    return re.match(r"\s[a-z]{2}", raw[quantity.span.end : quantity.span.end + 3]) is not None
+    return ONE_THING.match(raw, quantity.span.end) is not None
 
 
 def number_word(value: float) -> str | None:

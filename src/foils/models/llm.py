@@ -61,7 +61,7 @@ class Pace:
     Retried are lost connections, timeouts and the statuses 408, 409, 429 and 5xx; a ``Retry-After`` of the server
     holds back all requests. Waits grow as in "full jitter" (Brooker, AWS Architecture Blog 2015): the n-th is uniform
     in [0, ``backoff`` 2^n], 30 s at most. Fails (gives up) when ten questions in a row stay without an answer, or when
-    the first ten are refused.
+    ten are refused before the model answered any.
 
     Args:
         concurrency: requests at a time.
@@ -192,7 +192,8 @@ class Chat:
         missing = list({j.key: j for j in jobs if j.key not in found}.values())
         if missing:
             with self._sender(account) as sender, engine.track(f"ask {self.model}", len(missing), "calls") as advance:
-                round_ = Round(sender, self._keep(engine), usable or (lambda answer: True), advance)
+                readable = usable or (lambda answer: True)
+                round_ = Round(sender, self._keep(engine), readable, advance, self._answered(engine))
                 found |= round_.run(missing, self.pace.concurrency)
         return [found[j.key] for j in jobs]
 
@@ -276,6 +277,10 @@ class Chat:
                 cache.put(job.key, self.model, job.prompt, answer)
 
         return keep
+
+    def _answered(self, engine: Engine) -> Callable[[], bool]:
+        cache = self._state.cache(engine.cache)
+        return lambda: cache.knows(self.model)
 
     @contextmanager
     def _sender(self, account: Account) -> Iterator[Sender]:

@@ -65,6 +65,11 @@ class AnswerCache:
                     found[key] = Answer(text, finish, tokens_in, tokens_out, bool(counted), content)
         return found
 
+    def knows(self, model: str) -> bool:
+        """Whether there is any answer of a model."""
+        with self._lock, self._errors():
+            return bool(self._file.execute("select 1 from answers where model = ? limit 1", (model,)).fetchone())
+
     def put(self, key: str, model: str, prompt: str, answer: Answer) -> None:
         """Keep an answer; the first one under a key stays."""
         logprobs = None if answer.logprobs is None else json.dumps(answer.logprobs)

@@ -27,9 +27,14 @@ class Round:
     """
 
     def __init__(
-        self, sender: Sender, keep: Callable[[Job, Answer], None], usable: Usable, advance: Callable[[int], None]
+        self,
+        sender: Sender,
+        keep: Callable[[Job, Answer], None],
+        usable: Usable,
+        advance: Callable[[int], None],
+        answered: Callable[[], bool],
     ) -> None:
-        self.sender, self.keep, self.usable, self.advance = sender, keep, usable, advance
+        self.sender, self.keep, self.usable, self.advance, self.answered = sender, keep, usable, advance, answered
         self.stop = threading.Event()
         sender.gate.wait = self.stop.wait
         self.found: dict[str, Answer] = {}
@@ -84,7 +89,8 @@ class Round:
                 f"{answer.error}; what is answered is kept, the same command goes on"
             )
         self.refused += answer.finish == "refused"
-        if self.refused >= FAILURES_IN_A_ROW and not any(a.arrived for a in self.found.values()):
+        # Where the model has answered before, these may be the few that it never takes, asked once more.
+        if self.refused == FAILURES_IN_A_ROW and answer.finish == "refused" and not self.answered():
             raise JudgeError(
                 f"{self.sender.url} takes none of the first {self.refused} questions, the last one: {answer.error}; "
                 "another model, or other decoding (max_tokens, extra) may help"

@@ -251,7 +251,7 @@ def _column(name: str, values: Mapping[int, Any], height: int, hazards: Hazards)
     column = as_series(name, dense)
     if column is not None:
         return column
-    hazards.count(f"column {name!r} with values of different types", "kept as JSON texts")
+    hazards.count(f"column {name!r} with mixed, empty or very wide values", "kept as JSON texts")
     texts = [None if v is None else v if isinstance(v, str) else json.dumps(v, default=str) for v in dense]
     return pl.Series(name, texts, dtype=pl.String)
 

@@ -41,6 +41,9 @@ def read_labels(path: Path, hazards: Hazards) -> pl.DataFrame:
         frame = pl.read_csv(data, separator=separator, infer_schema=False, quote_char=quote)
     except pl.exceptions.PolarsError as error:
         raise DataError(f"{path.name} cannot be read as labels: {str(error).splitlines()[0]}") from None
+    if separator == ",":
+        # After a comma and a space a quotation mark does not begin a field for the reader.
+        frame = frame.with_columns(pl.all().str.replace(r'^\s+"(.*)"\s*$', "$1"))
     return _typed(frame, path.name, hazards, "line", 2)
 
 

@@ -21,6 +21,7 @@ KNOWN = (
     "negative_passages, hard_negative_ctxs, neg_doc, ...), label or labels, or id lists (positive_document_ids, "
     "document_ids with scores), and folders with corpus, queries and qrels"
 )
+PLAIN = re.compile(r"\s*([-+]?[\d.,]+(e[-+]?\d+)?|true|false|yes|no|none|null|nan)?\s*", re.IGNORECASE)
 ITEM_LABEL = ("label", "judgment")
 STRAY = re.compile(
     r"(hard_?)?neg(s|ative|atives)?(_?(text|doc|document|passage|sample|example|context|ctx|candidate)s?)?",
@@ -198,7 +199,12 @@ def refuse_stray(row: Row, roles: Roles, place: Place) -> None:
         value = row[key]
         texts = [value] if isinstance(value, str) else value if isinstance(value, list) else []
         if STRAY.fullmatch(key) and texts and all(isinstance(v, str | Mapping) for v in texts):
-            raise DataError(f"{place}: the column {key} is not known, and looks like negatives; call it negative")
+            if all(isinstance(v, str) and PLAIN.fullmatch(v) for v in texts):
+                continue  # a count or a flag, which a table holds as a text
+            raise DataError(
+                f"{place}: the column {key} is not known, and looks like negatives; call it negative, or give it "
+                "another name if it holds none"
+            )
 
 
 def refuse_plain_score(row: Row, roles: Roles, place: Place) -> None:

@@ -65,14 +65,15 @@ USAGE = {
 
 
 def fingerprint(run: Run) -> str:
-    """A hash of a run's table, recipe and collection.
+    """A hash of a run's table, recipe and collection; an audit, which writes another report, changes nothing.
 
     Args:
         run: from a folder or in memory.
     """
     if run.folder is not None:
         manifest = json.loads((run.folder / "manifest.json").read_text(encoding="utf-8"))
-        text = json.dumps(manifest.get("sha256", manifest), sort_keys=True)
+        held = manifest.get("sha256", manifest)
+        text = json.dumps({name: value for name, value in held.items() if name != "report.html"}, sort_keys=True)
     else:
         text = run.pairs.collection.fingerprint + str(run.pairs.frame.hash_rows().sum()) + repr(run.recipe)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

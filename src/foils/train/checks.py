@@ -6,6 +6,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+
 from foils.errors import DataError, RecipeError
 from foils.train.objective import LOSSES, TAUGHT, WEIGHED
 from foils.train.schedule import Schedule
@@ -85,7 +87,7 @@ def check_device(device: str | None) -> None:
         device: as torch names it; null: an accelerator if there is one.
 
     Raises:
-        RecipeError: one GPU of several by number.
+        RecipeError: one GPU of several by number, or what is not there.
     """
     kind, _, number = (device or "").partition(":")
     if number and number != "0":
@@ -93,3 +95,9 @@ def check_device(device: str | None) -> None:
             f"device={device}: training takes the first GPU that it sees; set CUDA_VISIBLE_DEVICES={number} and "
             f"device={kind}"
         )
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
+        found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+        here = " or ".join(["cpu", *([found.type] if found else [])])
+        raise RecipeError(f"device={device}: there is none that torch can use; it can use {here}") from error

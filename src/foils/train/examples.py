@@ -33,7 +33,7 @@ class Candidates:
         starts: (Q + 1,) where each query's part begins.
         docs: (m,) documents that no rule has dropped, by best rank.
         p: (m,) probability of being relevant, NaN where nothing is known.
-        weights: (m,) of the run, 1 where it says nothing; null: all 1.
+        weights: (m,) of the run, the mean of the query's where it says nothing; null: all 1.
     """
 
     starts: Ints
@@ -178,8 +178,10 @@ class Examples:
         self.weights[row, free] = 1.0
         if self.candidates.weights is not None:
             part = self.candidates.of(int(self.query[row]))
-            told = dict(zip(self.candidates.docs[part].tolist(), self.candidates.weights[part].tolist(), strict=True))
-            self.weights[row, free[: len(docs)]] = [told.get(doc, 1.0) for doc in docs.tolist()]
+            weights = self.candidates.weights[part]
+            told = dict(zip(self.candidates.docs[part].tolist(), weights.tolist(), strict=True))
+            usual = float(weights.mean()) if len(weights) else 1.0
+            self.weights[row, free[: len(docs)]] = [told.get(doc, usual) for doc in docs.tolist()]
 
     def widened(self, negatives: int) -> Examples:
         """Room for so many negatives a row, for schedules that bring their own."""
@@ -304,7 +306,9 @@ def _candidates(pairs: Pairs) -> Candidates:
     )
     sizes = np.bincount(rows["query"].to_numpy(), minlength=pairs.collection.queries.height)
     p = rows[_probability(pairs)].cast(pl.Float32).fill_null(float("nan")).to_numpy()
-    weights = rows["weight"].cast(pl.Float32).fill_null(1.0).to_numpy()
+    # What was not selected has no weight of its own: as much as the query's selected ones have on average.
+    told = pl.col("weight").cast(pl.Float32)
+    weights = rows.select(told.fill_null(told.mean().over("query")).fill_null(1.0)).to_series().to_numpy()
     starts = np.concatenate(([0], np.cumsum(sizes)))
     docs = rows["doc"].to_numpy().astype(np.int64)
     return Candidates(starts.astype(np.int64), docs, p, weights if (weights != 1).any() else None)

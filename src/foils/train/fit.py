@@ -289,7 +289,8 @@ def _fitting(objective: Objective) -> int | None:
 
 def _key(run: Run, model: str, settings: Settings, schedules: Sequence[Schedule], found: Sequence[TwoSided]) -> str:
     told = [s.told() for s in schedules] + [m.record() for m in found]
-    held = [fingerprint(settings.near)] if settings.near else []
+    others = (settings.near, *(getattr(s, "ranker", None) for s in schedules))
+    held = [fingerprint(name) for name in others if name]
     text = json.dumps([foils.__version__, card.fingerprint(run), fingerprint(model), settings.facts(), told, *held])
     return hashlib.sha256(text.encode()).hexdigest()
 
