@@ -11,7 +11,7 @@ from foils.make.lexicon import mapping, table, words
 
 # Vowels that are spoken as *you* or *wun*, and an *h* that is not spoken: "a unit", "an unidentified", "an honest".
 AS_CONSONANT = re.compile(
-    r"uni(?!m|n|de|r|ss|oni[sz]ed)|unanim|us(?:[eu]|ing|a[gb])|ur[aeiou]|ut[aeio]|uga|uk|ubiq|ufo|e[uw]|one(?!r|i)|once\b"
+    r"uni(?!m(?!o)|n|de|r|ss|oni[sz]ed)|unanim|us(?:[eu]|ing|a[gb])|ur[aeiou]|ut[aeio]|uga|uk|ubiq|ufo|e[uw]|one(?!r|i)|once\b"
 )
 SILENT = re.compile(r"hon(?:est|ou?r)|hour|heir")
 # Of initials that are spelt out the name of the first letter counts: "an NBA team".
