@@ -176,7 +176,7 @@ def test_what_is_left_without_its_negator_is_good_english(sentence, after):
 
 
 def test_articles_go_by_sound():
-    a = ("usual", "used", "uranium", "Ugandan", "unanimous", "unilateral", "one-sided", "Honduran", "DNA")
+    a = ("unimodal", "usual", "used", "uranium", "Ugandan", "unanimous", "unilateral", "one-sided", "Honduran", "DNA")
     an = ("unimportant", "unidentified", "uninformed", "urban", "honest", "honorary", "onerous", "NBA", "RNA")
     assert {article(w) for w in a} == {"a"}
     assert {article(w) for w in an} == {"an"}
