@@ -57,7 +57,8 @@ def test_explain_one_query_and_one_document(run):
 
 
 def test_report_is_written_again_with_the_same_bytes(run, tmp_path):
-    assert foils("report", run, "-o", tmp_path / "again.html").returncode == 0
+    done = foils("report", run, "-o", tmp_path / "again.html", "--json")
+    assert json.loads(done.stdout) == {"run": str(run), "report": str(tmp_path / "again.html")}
     assert (tmp_path / "again.html").read_bytes() == (run / "report.html").read_bytes()
 
 

@@ -33,7 +33,9 @@ def explain(
 
 
 def report(
-    run: RunArgument, out: Annotated[Path | None, typer.Option("-o", "--out", help="Where to write it.")] = None
+    run: RunArgument,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Where to write it.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Write the report of a run again: one HTML file."""
     from foils import counterparts, made, recipe_file
@@ -47,7 +49,10 @@ def report(
     sides = [pair.record() for pair in counterparts.read(run)]
     page = render(opened.pairs, title=title, recipe=recipe, ledger=opened.ledger, made=made.read(run), sides=sides)
     write_text(target, page)
-    sys.stdout.write(f"{target}\n")
+    if as_json:
+        print_json({"run": str(run), "report": str(target)})
+    else:
+        sys.stdout.write(f"{target}\n")
 
 
 def methods(
