@@ -185,11 +185,7 @@ def promise(
         proof = method == "proof"
         chosen = guarantee(candidates, sampler.n, risk, budget, ask, confidence=confidence, proof=proof, seed=seed)
     if not chosen.rows.any():
-        more = f" (at least {least(risk, confidence):,})" if 0 < risk < 1 else ""
-        raise JudgeError(
-            f"nothing can be promised: by {len(chosen.judged):,} verdicts no selection is within a risk of {risk:g} "
-            f"at confidence {confidence:g}; accept a larger risk, or judge more{more}"
-        )
+        raise _nothing(len(chosen.judged), risk, confidence)
     facts = {
         "judge": judge.name,
         "risk": f"{risk:g}",
@@ -201,6 +197,14 @@ def promise(
     }
     now = store(run, noted(_selected(run, free, chosen, engine), PROMISE, facts))
     return Promised(now, chosen.bound, len(chosen.judged), int(chosen.rows.sum()))
+
+
+def _nothing(judged: int, risk: float, confidence: float) -> JudgeError:
+    more = f" (at least {least(risk, confidence):,})" if 0 < risk < 1 else ""
+    return JudgeError(
+        f"nothing can be promised: by {judged:,} verdicts no selection is within a risk of {risk:g} "
+        f"at confidence {confidence:g}; accept a larger risk, or judge more{more}"
+    )
 
 
 def _chosen_by(run: Run) -> Verdicts:
